@@ -2,7 +2,8 @@
 
     ClusterError
     ├── StatusError       the API server answered with a failure Status (404, 409, 422, ...)
-    └── Unreachable       no answer: connection refused, TLS failure, timeout
+    ├── Unreachable       no answer: connection refused, TLS failure, timeout
+    └── BadKubeconfig     a kubeconfig (or a pod's service account) that cannot be used; nothing was sent
 
 Source: the Status type of ``meta/v1`` and the reasons of ``k8s.io/apimachinery/pkg/api/errors``.
 """
@@ -16,8 +17,12 @@ class ClusterError(Exception):
     """Anything that went wrong between us and a cluster."""
 
 
-class Unreachable(ClusterError):
+class Unreachable(ClusterError):  # noqa: N818  reads better where it is caught
     """The API server did not answer."""
+
+
+class BadKubeconfig(ClusterError):  # noqa: N818
+    """A kubeconfig that is missing, unreadable or incomplete; the message names the file, the field and the remedy."""
 
 
 class StatusError(ClusterError):

@@ -1,0 +1,102 @@
+"""`WorkQueue`: keys to reconcile, each at most once at a time, failing ones again after a growing pause.
+
+The event-driven half of a controller: callbacks of informers `add` keys, one worker reconciles them in order.
+Modelled on the semantics of ``k8s.io/client-go/util/workqueue``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Generic, TypeVar
+
+from meshdojo.cluster.errors import ClusterError, StatusError
+
+Key = TypeVar("Key", bound=Hashable)
+FIRST_RETRY_SECONDS = 0.005
+LONGEST_RETRY_SECONDS = 30.0
+log = logging.getLogger(__name__)
+
+
+class WorkQueue(Generic[Key]):
+    """One worker that calls ``await reconcile(key)`` for every key added; equal keys that wait are one."""
+
+    def __init__(self, name: str, reconcile: Callable[[Key], Awaitable[None]]) -> None:
+        self._name = name
+        self._reconcile = reconcile
+        self._waiting: dict[Key, None] = {}  # a dict as an ordered set
+        self._failures: dict[Key, int] = {}
+        self._timers: dict[Key, asyncio.TimerHandle] = {}
+        self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._work(), name=f"controller {self._name}")
+
+    async def stop(self) -> None:
+        """Forget everything that waits, and end the worker where it is."""
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+
+    def add(self, key: Key) -> None:
+        """Reconcile `key` soon."""
+        self._waiting[key] = None
+        self._idle.clear()
+        self._wake.set()
+
+    def add_after(self, key: Key, seconds: float) -> None:
+        """Reconcile `key` once that many seconds have passed; the earliest of several such wishes counts."""
+        loop = asyncio.get_running_loop()
+        earlier = self._timers.get(key)
+        if earlier is not None and earlier.when() <= loop.time() + seconds:
+            return
+        if earlier is not None:
+            earlier.cancel()
+        self._timers[key] = loop.call_later(seconds, self._due, key)
+
+    async def idle(self) -> None:
+        """Wait until nothing is left to do now (keys whose pause has not passed do not count)."""
+        await self._idle.wait()
+
+    def _due(self, key: Key) -> None:
+        self._timers.pop(key, None)
+        self.add(key)
+
+    async def _work(self) -> None:
+        while True:
+            while self._waiting:
+                key = next(iter(self._waiting))
+                del self._waiting[key]
+                await self._attempt(key)
+            self._wake.clear()
+            self._idle.set()
+            await self._wake.wait()
+
+    async def _attempt(self, key: Key) -> None:
+        try:
+            await self._reconcile(key)
+        except ClusterError as error:
+            log.log(_level(error), "%s %s: %s; trying again", self._name, key, error)
+            self._retry(key)
+        except Exception:
+            log.exception("%s %s failed; trying again", self._name, key)
+            self._retry(key)
+        else:
+            self._failures.pop(key, None)
+
+    def _retry(self, key: Key) -> None:
+        failures = self._failures[key] = self._failures.get(key, 0) + 1
+        self.add_after(key, min(FIRST_RETRY_SECONDS * 2 ** min(failures - 1, 20), LONGEST_RETRY_SECONDS))
+
+
+def _level(error: ClusterError) -> int:
+    # A conflict is an everyday event: somebody else was faster.
+    return logging.DEBUG if isinstance(error, StatusError) and error.code == 409 else logging.WARNING
