@@ -1,0 +1,101 @@
+"""The contract between meshdojo and the place where a mesh runs.
+
+Small on purpose, as JupyterHub's Spawner is: whatever runs Kubernetes can be a backend.
+
+    BackendError              the text is for the user: what failed, the command and its output, the remedy
+    ├── BackendMissing        a program or permission that the backend needs is not there
+    └── BackendNotRunning     asked for something that only a running backend has
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+Progress = Callable[[str], None]
+
+# Set on every namespace that meshdojo makes. Nothing without it is ever deleted.
+MANAGED_LABEL = "app.kubernetes.io/managed-by"
+MANAGED_VALUE = "meshdojo"
+
+
+class BackendError(Exception):
+    """Something in or about the backend failed; never the learner's fault."""
+
+
+class BackendMissing(BackendError):
+    """A program or permission that the backend needs is missing; the text names the remedy."""
+
+
+class BackendNotRunning(BackendError):
+    """The backend is not running."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """What `Backend.status` found.
+
+    `running`: the cluster exists and was started. `ready`: its API answers. `kubernetes` and `istio` are versions
+    ('' when unknown or not installed). `detail` is one line for people.
+    """
+
+    running: bool
+    ready: bool
+    kubernetes: str = ""
+    istio: str = ""
+    detail: str = ""
+
+
+class Backend(Protocol):
+    """A place where a mesh runs. All methods may be called at any time, in any order, and repeatedly."""
+
+    name: str
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The file that reaches the cluster. Its path is fixed; it exists after the first `start`."""
+        ...
+
+    async def start(self, progress: Progress) -> None:
+        """Bring the cluster up and return when its API answers; at once when it is up already.
+
+        `progress` gets a line for each step that takes time. Raises `BackendError`; a start that failed or was
+        cancelled leaves something that the next `start` or `stop` can deal with.
+        """
+        ...
+
+    async def stop(self) -> None:
+        """Stop the cluster. No error when it is not running. The embedded backend keeps its state; kind's is gone."""
+        ...
+
+    async def status(self) -> Status:
+        """Never raises, and answers within seconds, also when the backend is half up or its programs are missing."""
+        ...
+
+    async def ensure_istio(self, progress: Progress, profile: str = "demo") -> None:
+        """Install Istio with `profile` unless istiod is there already (whatever its profile); wait until ready."""
+        ...
+
+    async def ensure_images(self, progress: Progress) -> None:
+        """Make the images of meshdojo's apps available to the cluster's nodes."""
+        ...
+
+    async def reset(self, *namespaces: str) -> None:
+        """Delete these namespaces and all that is in them; returns when they are gone. Absent ones are fine.
+
+        Raises `BackendError` for a namespace that meshdojo did not make (no `MANAGED_LABEL`).
+        """
+        ...
+
+    async def endpoint(self, gateway: str = "istio-ingressgateway") -> str:
+        """``host:port`` at which this machine reaches the plain HTTP port of an Istio gateway in istio-system.
+
+        Raises `BackendNotRunning` when the gateway's service is not there.
+        """
+        ...
+
+    async def environment(self) -> Mapping[str, str]:
+        """The variables of a lab shell: KUBECONFIG, PATH, and GATEWAY_URL once there is a gateway."""
+        ...

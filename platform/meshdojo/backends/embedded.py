@@ -1,0 +1,91 @@
+"""The mesh that needs no Docker: a cluster inside ordinary processes of this user."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from meshdojo.backends.base import BackendError, BackendNotRunning, Progress, Status
+from meshdojo.backends.gateways import http_port
+from meshdojo.backends.namespaces import delete_managed
+from meshdojo.cluster.errors import ClusterError
+from meshdojo.cluster.http import HTTPClient
+from meshdojo.embedded import installation, lifecycle
+from meshdojo.embedded.environment import DEFAULT_NAME, Environment
+from meshdojo.embedded.errors import EmbeddedError
+
+
+class EmbeddedBackend:
+    """The environment of this name; see `meshdojo.embedded`."""
+
+    name = "embedded"
+
+    def __init__(self, instance: str = DEFAULT_NAME) -> None:
+        try:
+            self.instance = Environment.named(instance)
+        except EmbeddedError as error:
+            raise BackendError(str(error)) from error
+
+    @property
+    def kubeconfig(self) -> Path:
+        return self.instance.kubeconfig
+
+    async def start(self, progress: Progress) -> None:
+        try:
+            await asyncio.to_thread(lifecycle.start, self.instance, progress)
+        except EmbeddedError as error:
+            raise BackendError(str(error)) from error
+
+    async def stop(self) -> None:
+        await asyncio.to_thread(lifecycle.stop, self.instance)
+
+    async def status(self) -> Status:
+        process = lifecycle.running(self.instance)
+        if process is None:
+            return Status(running=False, ready=False, detail="not running; start it with 'meshdojo up --detach'")
+        try:
+            async with HTTPClient.from_kubeconfig(self.kubeconfig) as client:
+                version = await client.version()
+                istio = await installation.installed_version(client)
+        except (ClusterError, OSError) as error:
+            return Status(running=True, ready=False, detail=str(error))
+        detail = f"process {process.pid}, API at {self.instance.server}"
+        return Status(running=True, ready=True, kubernetes=str(version["gitVersion"]), istio=istio, detail=detail)
+
+    async def ensure_istio(self, progress: Progress, profile: str = "demo") -> None:
+        self._require()
+        async with HTTPClient.from_kubeconfig(self.kubeconfig) as client:
+            await installation.ensure(client, profile, progress)
+
+    async def ensure_images(self, progress: Progress) -> None:
+        """The apps are modules of this very installation: nothing to load."""
+
+    async def reset(self, *namespaces: str) -> None:
+        self._require()
+        async with HTTPClient.from_kubeconfig(self.kubeconfig) as client:
+            await delete_managed(client, namespaces)
+
+    async def endpoint(self, gateway: str = "istio-ingressgateway") -> str:
+        self._require()
+        async with HTTPClient.from_kubeconfig(self.kubeconfig) as client:
+            port = await http_port(client, gateway)
+        if not port.get("nodePort"):
+            raise BackendNotRunning(f"the service of gateway {gateway!r} has no node port: its type must be LoadBalancer or NodePort")
+        return f"{self.instance.block.node}:{port['nodePort']}"
+
+    async def environment(self) -> Mapping[str, str]:
+        self._require()
+        path = f"{self.instance.tools}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+        variables = {**os.environ, "KUBECONFIG": str(self.kubeconfig), "PATH": path}
+        with suppress(BackendError, ClusterError):
+            variables["GATEWAY_URL"] = await self.endpoint()
+        return variables
+
+    def _require(self) -> None:
+        try:
+            lifecycle.require(self.instance)
+        except EmbeddedError as error:
+            raise BackendNotRunning(str(error)) from error

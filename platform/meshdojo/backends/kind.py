@@ -1,0 +1,156 @@
+"""A real Kubernetes with the real Istio, in one container: kind."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from meshdojo.backends.base import BackendError, BackendMissing, BackendNotRunning, Progress, Status
+from meshdojo.backends.commands import run
+from meshdojo.backends.gateways import NAMESPACE, http_port
+from meshdojo.backends.namespaces import delete_managed
+from meshdojo.cluster.errors import ClusterError
+from meshdojo.cluster.http import HTTPClient
+from meshdojo.course.content import content_root
+from meshdojo.embedded import directories
+from meshdojo.embedded.environment import DEFAULT_NAME
+
+# kind has no load balancer: this node port is mapped to the machine's loopback when the cluster is made, and the
+# gateway's service is given it once Istio is there.
+GATEWAY_NODE_PORT = 31380
+NODE_IMAGE_VARIABLE = "MESHDOJO_KIND_IMAGE"
+
+
+class KindBackend:
+    """A kind cluster named ``meshdojo`` (``meshdojo-NAME`` for an instance of that name)."""
+
+    name = "kind"
+
+    def __init__(self, instance: str = DEFAULT_NAME, cluster: str | None = None, kubeconfig: Path | None = None) -> None:
+        self.cluster = cluster or ("meshdojo" if instance == DEFAULT_NAME else f"meshdojo-{instance}")
+        self._kubeconfig = kubeconfig or directories.state_root() / f"kind-{self.cluster}" / "kubeconfig"
+
+    @property
+    def kubeconfig(self) -> Path:
+        return self._kubeconfig
+
+    async def start(self, progress: Progress) -> None:
+        directories.private(self.kubeconfig.parent)
+        if await self._exists():
+            await run("kind", "export", "kubeconfig", "--name", self.cluster, "--kubeconfig", str(self.kubeconfig))
+            return
+        progress(f"creating the kind cluster {self.cluster!r}")
+        image = os.environ.get(NODE_IMAGE_VARIABLE)
+        await run(
+            *("kind", "create", "cluster", "--name", self.cluster, "--wait", "180s", "--config", "-"),
+            *("--kubeconfig", str(self.kubeconfig)),
+            *(("--image", image) if image else ()),
+            stdin=json.dumps(_cluster_config()).encode(),
+        )
+
+    async def stop(self) -> None:
+        if shutil.which("kind") and await self._exists():
+            await run("kind", "delete", "cluster", "--name", self.cluster, "--kubeconfig", str(self.kubeconfig))
+
+    async def status(self) -> Status:
+        try:
+            if not await self._exists():
+                return Status(running=False, ready=False, detail=f"there is no kind cluster {self.cluster!r}")
+        except BackendError as error:
+            return Status(running=False, ready=False, detail=str(error))
+        try:
+            async with HTTPClient.from_kubeconfig(self.kubeconfig) as client:
+                version = await client.version()
+        except (ClusterError, OSError) as error:
+            return Status(running=True, ready=False, detail=str(error))
+        return Status(running=True, ready=True, kubernetes=str(version["gitVersion"]), detail=f"kind cluster {self.cluster!r}")
+
+    async def ensure_istio(self, progress: Progress, profile: str = "demo") -> None:
+        async with HTTPClient.from_kubeconfig(self.kubeconfig) as client:
+            if not await _has_istiod(client):
+                progress(f"installing Istio ({profile} profile) with istioctl")
+                await run("istioctl", "install", "-y", "--set", f"profile={profile}", env=self._variables())
+            with suppress(BackendNotRunning):
+                await self._pin_gateway(client)
+
+    async def ensure_images(self, progress: Progress) -> None:
+        present = await run("docker", "exec", f"{self.cluster}-control-plane", "crictl", "images")
+        for image, context in _app_images():
+            repository, _, tag = image.rpartition(":")
+            if any(repository in line and f" {tag} " in line for line in present.splitlines()):
+                continue
+            progress(f"building and loading {image}")
+            await run("docker", "build", "--quiet", "--tag", image, "--file", str(context / "Dockerfile"), str(context.parent))
+            await run("kind", "load", "docker-image", "--name", self.cluster, image)
+
+    async def reset(self, *namespaces: str) -> None:
+        async with HTTPClient.from_kubeconfig(self.kubeconfig) as client:
+            await delete_managed(client, namespaces)
+
+    async def endpoint(self, gateway: str = "istio-ingressgateway") -> str:
+        await self._require()
+        async with HTTPClient.from_kubeconfig(self.kubeconfig) as client:
+            await http_port(client, gateway)
+        ports = await run("docker", "port", f"{self.cluster}-control-plane", f"{GATEWAY_NODE_PORT}/tcp")
+        return ports.split()[0]
+
+    async def environment(self) -> Mapping[str, str]:
+        variables = self._variables()
+        with suppress(BackendError, ClusterError):
+            variables["GATEWAY_URL"] = await self.endpoint()
+        return variables
+
+    def _variables(self) -> dict[str, str]:
+        return {**os.environ, "KUBECONFIG": str(self.kubeconfig)}
+
+    async def _require(self) -> None:
+        if not await self._exists():
+            raise BackendNotRunning(
+                f"there is no kind cluster {self.cluster!r}. Make it with 'meshdojo up --backend kind --detach'."
+            )
+
+    async def _exists(self) -> bool:
+        if shutil.which("docker") is None:
+            raise BackendMissing("kind needs Docker, and 'docker' is not on the PATH. Use '--backend embedded'.")
+        return self.cluster in (await run("kind", "get", "clusters")).split()
+
+    async def _pin_gateway(self, client: HTTPClient) -> None:
+        port = await http_port(client, "istio-ingressgateway")
+        if port.get("nodePort") == GATEWAY_NODE_PORT:
+            return
+        patch = {"spec": {"ports": [{"port": port["port"], "nodePort": GATEWAY_NODE_PORT}]}}
+        await client.patch("services", "istio-ingressgateway", patch, NAMESPACE, type="strategic")
+
+
+def _cluster_config() -> dict[str, object]:
+    mapping = {"containerPort": GATEWAY_NODE_PORT, "hostPort": 0, "listenAddress": "127.0.0.1"}
+    return {
+        "kind": "Cluster",
+        "apiVersion": "kind.x-k8s.io/v1alpha4",
+        "nodes": [{"role": "control-plane", "extraPortMappings": [mapping]}],
+    }
+
+
+def _app_images() -> list[tuple[str, Path]]:
+    """Each image with the folder of its Dockerfile; the build context is ``apps/``."""
+    from meshdojo.course.images import load_images
+
+    apps = content_root() / "apps"
+    return [(image.name, apps / image.folder) for image in load_images(apps)]
+
+
+async def _has_istiod(client: HTTPClient) -> bool:
+    deployments = await client.list("deployments.apps", NAMESPACE, labels="app=istiod")
+    await asyncio.gather(*(_available(client, item["metadata"]["name"]) for item in deployments.items))
+    return bool(deployments.items)
+
+
+async def _available(client: HTTPClient, deployment: str) -> None:
+    async for event in client.watch("deployments.apps", NAMESPACE, fields=f"metadata.name={deployment}"):
+        if event.object.get("status", {}).get("availableReplicas", 0) > 0:
+            return

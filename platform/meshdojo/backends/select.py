@@ -1,0 +1,22 @@
+"""From a backend's name to the backend."""
+
+from __future__ import annotations
+
+from meshdojo.backends.base import Backend, BackendError
+from meshdojo.backends.embedded import EmbeddedBackend
+from meshdojo.backends.kind import KindBackend
+from meshdojo.embedded.environment import DEFAULT_NAME
+
+BACKENDS = ("embedded", "kind")
+
+
+def open_backend(name: str, instance: str = DEFAULT_NAME) -> Backend:
+    """The backend called `name`; `instance` tells several environments (or kind clusters) apart.
+
+    Raises `BackendError` for an unknown name.
+    """
+    if name == "embedded":
+        return EmbeddedBackend(instance)
+    if name == "kind":
+        return KindBackend(instance)
+    raise BackendError(f"unknown backend {name!r}; there are: {', '.join(BACKENDS)}")

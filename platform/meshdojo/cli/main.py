@@ -1,0 +1,52 @@
+"""The entry point of ``meshdojo``."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from meshdojo.backends.base import BackendError
+from meshdojo.cli import labs, serve, shell, up, validate
+from meshdojo.cli.console import EXIT_ENVIRONMENT, EXIT_INTERRUPTED, err
+from meshdojo.cluster.errors import ClusterError
+from meshdojo.course.errors import CourseError
+from meshdojo.embedded.errors import EmbeddedError
+
+app = typer.Typer(
+    name="meshdojo",
+    help="Istio labs that judge how your mesh really behaves, on a mesh that needs no Docker.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+for _command in (
+    up.up,
+    up.down,
+    up.status,
+    shell.shell,
+    up.kubeconfig,
+    labs.labs,
+    labs.check,
+    labs.reset,
+    validate.validate,
+    serve.serve,
+):
+    app.command()(_command)
+
+
+def main() -> None:
+    """Run the command line; every error that we know becomes one message and an exit code."""
+    try:
+        app()
+    except (BackendError, EmbeddedError, ClusterError, CourseError) as error:
+        err.print(f"[red]error:[/red] {_escaped(error)}")
+        sys.exit(EXIT_ENVIRONMENT)
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+
+
+def _escaped(error: Exception) -> str:
+    from rich.markup import escape
+
+    return escape(str(error))

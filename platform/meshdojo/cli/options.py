@@ -1,0 +1,29 @@
+"""Options that several commands share, described once."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from meshdojo.backends.base import Backend
+
+BackendName = Annotated[
+    str,
+    typer.Option("--backend", envvar="MESHDOJO_BACKEND", help="Where the mesh runs: embedded or kind.", show_default=True),
+]
+Instance = Annotated[
+    str,
+    typer.Option("--name", envvar="MESHDOJO_NAME", help="Which environment, where you keep several.", show_default=True),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+DEFAULT_BACKEND = "embedded"
+DEFAULT_INSTANCE = "default"
+
+
+def opened(backend: str, instance: str) -> Backend:
+    """The backend that the options name."""
+    from meshdojo.backends import open_backend
+
+    return open_backend(backend, instance)

@@ -1,0 +1,15 @@
+"""Errors of an embedded environment. Each message names the thing and the remedy; none carries a traceback."""
+
+from __future__ import annotations
+
+
+class EmbeddedError(Exception):
+    """The environment could not do what was asked; the text is for the user."""
+
+
+class NotRunning(EmbeddedError):
+    """The environment's cluster process is not there."""
+
+
+class StartFailed(EmbeddedError):
+    """The cluster process ended, or did not answer, before it was ready."""

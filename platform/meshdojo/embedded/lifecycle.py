@@ -1,0 +1,113 @@
+"""Starting and stopping an environment's cluster process, from another process.
+
+The child reports over a pipe: one JSON object per line, ``{"event": "step", "text": …}`` while it starts,
+``{"event": "ready"}`` once the API answers, ``{"event": "failed", "text": …}``. The end of the pipe without
+'ready' means that it died; its log then says why.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from meshdojo.embedded import directories
+from meshdojo.embedded.environment import Environment
+from meshdojo.embedded.errors import NotRunning, StartFailed
+from meshdojo.embedded.processes import ProcessName
+
+Report = Callable[[str], None]
+
+
+def running(environment: Environment) -> ProcessName | None:
+    """The environment's cluster process, if it is there."""
+    process = ProcessName.read(environment.process_file)
+    return process if process is not None and process.alive() else None
+
+
+def start(environment: Environment, report: Report = lambda text: None) -> bool:
+    """Start the cluster process unless it runs; returns when its API answers.
+
+    True when this call started it, False when it was there (a second ``up`` joins the first). Raises `StartFailed`.
+    """
+    directories.private(environment.state)
+    with _starting(environment):
+        if running(environment):
+            return False
+        _spawn(environment, report)
+        return True
+
+
+def stop(environment: Environment) -> bool:
+    """Stop the cluster process and everything it started. False when it was not running."""
+    process = running(environment)
+    if process is None:
+        return False
+    process.end()
+    environment.process_file.unlink(missing_ok=True)
+    return True
+
+
+def delete(environment: Environment) -> None:
+    """Stop the environment and delete its state, for good."""
+    stop(environment)
+    shutil.rmtree(environment.run, ignore_errors=True)
+    shutil.rmtree(environment.state, ignore_errors=True)
+
+
+def require(environment: Environment) -> ProcessName:
+    """The running cluster process; raises `NotRunning`."""
+    process = running(environment)
+    if process is None:
+        raise NotRunning("the embedded mesh is not running. Start it with 'meshdojo up --detach'.")
+    return process
+
+
+@contextlib.contextmanager
+def _starting(environment: Environment) -> Iterator[None]:
+    """Two simultaneous starts: the second waits for the first, then finds it running."""
+    with (environment.state / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _spawn(environment: Environment, report: Report) -> None:
+    reading, writing = os.pipe()
+    try:
+        with environment.log.open("ab") as log:
+            child = subprocess.Popen(
+                [sys.executable, "-m", "meshdojo.embedded", environment.name, str(writing)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=(writing,),
+                start_new_session=True,
+            )
+    finally:
+        os.close(writing)
+    ProcessName.of(child.pid).write(environment.process_file)
+    # The child outlives this object on purpose; without this, its destructor would warn.
+    child.returncode = 0
+    with os.fdopen(reading) as pipe:
+        _follow(pipe, environment.log, report)
+
+
+def _follow(pipe: Iterator[str], log: Path, report: Report) -> None:
+    for line in pipe:
+        message = json.loads(line)
+        if message["event"] == "ready":
+            return
+        if message["event"] == "failed":
+            raise StartFailed(message["text"])
+        report(message["text"])
+    raise StartFailed(f"the cluster process ended before it was ready. Its log: {log}\n{_tail(log)}")
+
+
+def _tail(log: Path, lines: int = 15) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
