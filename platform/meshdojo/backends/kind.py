@@ -95,9 +95,15 @@ class KindBackend:
     async def endpoint(self, gateway: str = "istio-ingressgateway") -> str:
         await self._require()
         async with HTTPClient.from_kubeconfig(self.kubeconfig) as client:
-            await http_port(client, gateway)
-        ports = await run("docker", "port", f"{self.cluster}-control-plane", f"{GATEWAY_NODE_PORT}/tcp")
-        return ports.split()[0]
+            port = await http_port(client, gateway)
+        node = f"{self.cluster}-control-plane"
+        if port.get("nodePort") == GATEWAY_NODE_PORT:
+            with suppress(BackendError):
+                return (await run("docker", "port", node, f"{GATEWAY_NODE_PORT}/tcp")).split()[0]
+        # A cluster that was made without our port mapping: on Linux the node's own address is reachable.
+        template = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}"
+        address = (await run("docker", "inspect", "--format", template, node)).split()[0]
+        return f"{address}:{port['nodePort']}"
 
     async def environment(self) -> Mapping[str, str]:
         variables = self._variables()
