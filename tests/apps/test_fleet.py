@@ -1,0 +1,129 @@
+import httpx
+import pytest
+
+from fleet import gateway, positions, staff, web
+from fleet.identity import Identity
+from fleet.upstream import Upstream
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
+
+class Wire(httpx.ASGITransport):
+    """Connects one service to the next, and keeps what went over the wire."""
+
+    def __init__(self, app):
+        super().__init__(app)
+        self.seen = []
+
+    async def handle_async_request(self, request):
+        self.seen.append(request)
+        return await super().handle_async_request(request)
+
+
+class Dead(httpx.AsyncBaseTransport):
+    async def handle_async_request(self, request):
+        raise httpx.ConnectError("connection refused")
+
+
+class Plain(httpx.AsyncBaseTransport):
+    """What Envoy answers in place of a service."""
+
+    async def handle_async_request(self, request):
+        return httpx.Response(503, text="no healthy upstream")
+
+
+def identity(service, version="original"):
+    return Identity(service, version, f"{service}-1")
+
+
+class Fleet:
+    def __init__(self, version="original", staff_wire=None):
+        self.positions = Wire(positions.build(identity("position-tracker")))
+        self.staff = staff_wire or Wire(staff.build(identity("staff-service")))
+        self.gateway = Wire(
+            gateway.build(
+                identity("api-gateway"),
+                Upstream("position-tracker", "http://p", transport=self.positions),
+                Upstream("staff-service", "http://s", transport=self.staff),
+            )
+        )
+        app = web.build(identity("web", version), Upstream("api-gateway", "http://g", transport=self.gateway))
+        self.client = httpx.AsyncClient(transport=Wire(app), base_url="http://web")
+
+
+async def test_every_answer_names_who_answered():
+    answer = await Fleet().client.get("/version")
+    assert answer.json() == {"service": "web", "version": "original", "pod": "web-1"}
+
+
+async def test_a_request_can_be_followed_hop_by_hop():
+    body = (await Fleet().client.get("/api/vehicles")).json()
+    [hop] = body["upstreams"]
+    assert (hop["service"], hop["pod"], hop["status"]) == ("api-gateway", "api-gateway-1", 200)
+    assert [next_hop["service"] for next_hop in hop["upstreams"]] == ["position-tracker", "staff-service"]
+    assert {vehicle["name"] for vehicle in body["vehicles"]} == set(positions.ROUNDS) == set(staff.DRIVERS)
+
+
+async def test_tracing_and_release_headers_reach_the_last_service_and_others_do_not():
+    fleet = Fleet()
+    sent = {
+        "x-request-id": "r1",
+        "traceparent": "00-1-2-01",
+        "b3": "1-2",
+        "x-b3-traceid": "t",
+        "x-fleet-preview": "experimental",
+    }
+    await fleet.client.get("/api/vehicles/city-truck", headers=sent | {"x-other": "stays"})
+    for wire in (fleet.gateway, fleet.positions, fleet.staff):
+        [request] = wire.seen
+        assert {name: request.headers.get(name) for name in sent} == sent
+        assert "x-other" not in request.headers
+
+
+async def test_the_two_versions_of_the_page_differ_to_the_eye():
+    original = (await Fleet().client.get("/")).text
+    experimental = (await Fleet("experimental").client.get("/")).text
+    assert "<title>Fleet, original</title>" in original
+    assert "<title>Fleet, experimental</title>" in experimental
+    assert 'class="list"' in original
+    assert 'class="map"' in experimental
+
+
+async def test_the_front_answers_json_to_who_asks_for_it():
+    answer = await Fleet().client.get("/", headers={"accept": "application/json"})
+    assert answer.json()["version"] == "original"
+
+
+@pytest.mark.parametrize(("transport", "reason"), [(Dead(), "connection refused"), (Plain(), "no healthy upstream")])
+async def test_a_broken_service_is_named_all_the_way_up(transport, reason):
+    answer = await Fleet(staff_wire=transport).client.get("/api/vehicles")
+    assert answer.status_code == 502
+    assert "staff-service" in answer.json()["error"]
+    assert reason in answer.json()["error"]
+    [hop] = answer.json()["upstreams"]
+    assert [next_hop.get("error") is not None for next_hop in hop["upstreams"]] == [False, True]
+
+
+async def test_an_unknown_vehicle_and_an_unknown_page_are_404_with_a_reason():
+    client = Fleet().client
+    vehicle, page = await client.get("/api/vehicles/zeppelin"), await client.get("/nowhere")
+    assert (vehicle.status_code, page.status_code) == (404, 404)
+    assert vehicle.json()["error"] == "no such vehicle: zeppelin"
+    assert page.json()["error"] == "no such page: /nowhere"
+
+
+async def test_pods_agree_on_positions():
+    first, second = (Fleet().positions.app for _ in range(2))
+    assert positions.ROUNDS["city-truck"].at(1000) == positions.ROUNDS["city-truck"].at(1600)
+    assert first is not second
+
+
+def test_identity_comes_from_the_environment():
+    found = Identity.from_environment("web", {"VERSION": "experimental", "HOSTNAME": "web-abc"})
+    assert found == Identity("web", "experimental", "web-abc")
+    assert Identity.from_environment("web", {"HOSTNAME": "x"}).version == "original"

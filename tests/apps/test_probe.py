@@ -1,0 +1,192 @@
+"""The probe against small servers that behave and misbehave on purpose."""
+
+import asyncio
+import json
+import socket
+import subprocess
+import sys
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from probe.load import Load, send
+from probe.tally import Tally, label_from
+
+pytestmark = pytest.mark.anyio
+APPS = Path(__file__).parents[2] / "apps"
+
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
+
+@asynccontextmanager
+async def server(handle):
+    """`handle(number_of_connection, number_of_request_in_it, request)` returns the answer's bytes, or None to close."""
+    connections = 0
+
+    async def serve(reader, writer):
+        nonlocal connections
+        connections += 1
+        mine, number = connections, 0
+        try:
+            while request := (await reader.readuntil(b"\r\n\r\n")):
+                number += 1
+                answer = handle(mine, number, request)
+                if answer is None:
+                    break
+                writer.write(answer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with listening:
+        yield f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/"
+
+
+def answer(body="{}", status="200 OK", headers=""):
+    return f"HTTP/1.1 {status}\r\ncontent-length: {len(body)}\r\n{headers}\r\n{body}".encode()
+
+
+async def run(url, count_by="status", **options):
+    tally = Tally(label_from(count_by))
+    return tally.report(await send(Load(url, **options), tally))
+
+
+async def test_every_request_is_sent_once_and_counted():
+    seen = []
+    async with server(lambda connection, number, request: seen.append(request) or answer()) as url:
+        report = await run(url, requests=500, concurrency=7)
+    assert len(seen) == 500
+    assert (report["requests"], report["answered"], report["statuses"]) == (500, 500, {"200": 500})
+    assert set(report["latency"]) == {"p50", "p90", "p99", "max"}
+
+
+async def test_counting_by_json_and_by_header():
+    def handle(_connection, number, _request):
+        return answer(json.dumps({"a": [{"b": "x" if number % 4 else "y"}]}), headers=f"x-n: {number % 2}\r\n")
+
+    async with server(handle) as url:
+        by_json = await run(url, "json:a.0.b", requests=8, concurrency=1)
+        by_header = await run(url, "header:X-N", requests=8, concurrency=1)
+        missing = await run(url, "json:nothing.here", requests=2)
+    assert by_json["counts"] == {"x": 6, "y": 2}
+    assert by_header["counts"] == {"1": 4, "0": 4}
+    assert missing["counts"] == {"(none)": 2}
+
+
+async def test_answers_that_are_no_success_are_not_among_the_counts():
+    def handle(_connection, number, _request):
+        return answer("no healthy upstream", "503 Service Unavailable") if number == 2 else answer()
+
+    async with server(handle) as url:
+        report = await run(url, requests=3, concurrency=1)
+    assert report["statuses"] == {"200": 2, "503": 1}
+    assert report["counts"] == {"200": 2}
+    assert report["examples"] == {"503": "no healthy upstream"}
+
+
+async def test_headers_replace_the_defaults():
+    seen = []
+    async with server(lambda c, n, request: seen.append(request.decode()) or answer()) as url:
+        await run(url, headers={"Host": "fleet.example", "x-fleet-preview": "1"})
+    assert "host: fleet.example\r\n" in seen[0]
+    assert seen[0].count("host:") == 1
+    assert "x-fleet-preview: 1\r\n" in seen[0]
+
+
+async def test_a_refused_connection():
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        report = await run(f"http://127.0.0.1:{reserved.getsockname()[1]}/", requests=5)
+    assert (report["answered"], report["errors"]) == (0, {"refused": 5})
+
+
+async def test_a_connection_closed_without_an_answer():
+    async with server(lambda *_: None) as url:
+        report = await run(url, requests=4, concurrency=2)
+    assert report["errors"] == {"closed": 4}
+
+
+async def test_a_kept_connection_that_was_closed_in_between_costs_no_request():
+    async with server(lambda connection, number, request: answer() if number <= 3 else None) as url:
+        report = await run(url, requests=9, concurrency=1)
+    assert (report["answered"], report["errors"]) == (9, {})
+
+
+async def test_connection_close_is_honoured():
+    connections = set()
+
+    def handle(connection, _number, _request):
+        connections.add(connection)
+        return answer(headers="connection: close\r\n")
+
+    async with server(handle) as url:
+        report = await run(url, requests=4, concurrency=1)
+    assert report["answered"] == 4
+    assert len(connections) == 4
+
+
+async def test_a_silent_server_times_out():
+    async with server(lambda *_: b"") as url:
+        report = await run(url, requests=2, concurrency=2, timeout=0.1)
+    assert report["errors"] == {"timeout": 2}
+
+
+async def test_the_deadline_accounts_for_what_was_never_sent():
+    async with server(lambda *_: b"") as url:
+        report = await run(url, requests=50, concurrency=1, timeout=30, deadline=0.1)
+    assert report["requests"] == 50
+    assert report["errors"] == {"unsent": 49, "timeout": 1}
+
+
+async def test_an_answer_that_is_not_http():
+    async with server(lambda *_: b"SSH-2.0-nope\r\n\r\n") as url:
+        report = await run(url)
+    assert report["errors"] == {"protocol": 1}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"url": "https://web/"}, "expected http://"),
+        ({"url": "web"}, "expected http://"),
+        ({"url": "http://web/", "requests": 0}, "requests 0"),
+        ({"url": "http://web/", "concurrency": 0}, "concurrency 0"),
+    ],
+)
+def test_a_load_that_makes_no_sense_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        Load(**options)
+
+
+@pytest.mark.parametrize("text", ["", "header:", "json:", "colour", "status:1"])
+def test_an_unknown_label_is_refused(text):
+    with pytest.raises(ValueError, match="allowed are status, header:NAME and json:PATH"):
+        label_from(text)
+
+
+def test_the_command_line_prints_json_and_refuses_with_words():
+    def probe(*arguments):
+        return subprocess.run([sys.executable, "-m", "probe", *arguments], cwd=APPS, capture_output=True, text=True)
+
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{reserved.getsockname()[1]}/"
+        assert json.loads(probe("--url", url, "--requests", "2").stdout)["errors"] == {"refused": 2}
+    bad = probe("--url", "http://x/", "--header", "novalue")
+    assert bad.returncode == 2
+    assert "expected NAME=VALUE" in bad.stderr
+    assert "Traceback" not in bad.stderr
+
+
+def test_serve_waits_until_it_is_told_to_stop():
+    process = subprocess.Popen([sys.executable, "-m", "probe", "serve"], cwd=APPS, stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "probe: waiting\n"
+    process.terminate()
+    assert process.wait(timeout=30) == 0
+    process.stdout.close()
