@@ -23,8 +23,7 @@ PORT = 8080
 def json_response(body: Mapping[str, Any], status: int = 200) -> Response:
     """A JSON answer that ends with a newline, for readers at a terminal."""
     text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-    return Response(text + "
-", status, media_type="application/json")
+    return Response(text + "\n", status, media_type="application/json")
 
 
 def failed(identity: Identity, answers: Sequence[Answer], **data: object) -> Response:

