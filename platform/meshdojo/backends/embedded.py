@@ -73,7 +73,9 @@ class EmbeddedBackend:
         async with HTTPClient.from_kubeconfig(self.kubeconfig) as client:
             port = await http_port(client, gateway)
         if not port.get("nodePort"):
-            raise BackendNotRunning(f"the service of gateway {gateway!r} has no node port: its type must be LoadBalancer or NodePort")
+            raise BackendNotRunning(
+                f"the service of gateway {gateway!r} has no node port: its type must be LoadBalancer or NodePort"
+            )
         return f"{self.instance.block.node}:{port['nodePort']}"
 
     async def environment(self) -> Mapping[str, str]:

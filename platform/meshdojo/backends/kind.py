@@ -10,13 +10,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from meshdojo.course.content import content_root
+
 from meshdojo.backends.base import BackendError, BackendMissing, BackendNotRunning, Progress, Status
 from meshdojo.backends.commands import run
 from meshdojo.backends.gateways import NAMESPACE, http_port
 from meshdojo.backends.namespaces import delete_managed
 from meshdojo.cluster.errors import ClusterError
 from meshdojo.cluster.http import HTTPClient
-from meshdojo.course.content import content_root
 from meshdojo.embedded import directories
 from meshdojo.embedded.environment import DEFAULT_NAME
 
@@ -31,7 +32,9 @@ class KindBackend:
 
     name = "kind"
 
-    def __init__(self, instance: str = DEFAULT_NAME, cluster: str | None = None, kubeconfig: Path | None = None) -> None:
+    def __init__(
+        self, instance: str = DEFAULT_NAME, cluster: str | None = None, kubeconfig: Path | None = None
+    ) -> None:
         self.cluster = cluster or ("meshdojo" if instance == DEFAULT_NAME else f"meshdojo-{instance}")
         self._kubeconfig = kubeconfig or directories.state_root() / f"kind-{self.cluster}" / "kubeconfig"
 
@@ -68,7 +71,9 @@ class KindBackend:
                 version = await client.version()
         except (ClusterError, OSError) as error:
             return Status(running=True, ready=False, detail=str(error))
-        return Status(running=True, ready=True, kubernetes=str(version["gitVersion"]), detail=f"kind cluster {self.cluster!r}")
+        return Status(
+            running=True, ready=True, kubernetes=str(version["gitVersion"]), detail=f"kind cluster {self.cluster!r}"
+        )
 
     async def ensure_istio(self, progress: Progress, profile: str = "demo") -> None:
         async with HTTPClient.from_kubeconfig(self.kubeconfig) as client:
@@ -85,7 +90,9 @@ class KindBackend:
             if any(repository in line and f" {tag} " in line for line in present.splitlines()):
                 continue
             progress(f"building and loading {image}")
-            await run("docker", "build", "--quiet", "--tag", image, "--file", str(context / "Dockerfile"), str(context.parent))
+            await run(
+                "docker", "build", "--quiet", "--tag", image, "--file", str(context / "Dockerfile"), str(context.parent)
+            )
             await run("kind", "load", "docker-image", "--name", self.cluster, image)
 
     async def reset(self, *namespaces: str) -> None:

@@ -1,1 +1,1 @@
-"""The ``meshdojo`` command. One module per command; this package holds no logic of its own beyond words and exit codes."""
+"""The ``meshdojo`` command: one module per command, with no logic of its own beyond words and exit codes."""

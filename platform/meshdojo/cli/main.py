@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 
 import typer
+from meshdojo.course.errors import CourseError
 
 from meshdojo.backends.base import BackendError
 from meshdojo.cli import labs, serve, shell, up, validate
 from meshdojo.cli.console import EXIT_ENVIRONMENT, EXIT_INTERRUPTED, err
 from meshdojo.cluster.errors import ClusterError
-from meshdojo.course.errors import CourseError
 from meshdojo.embedded.errors import EmbeddedError
 
 app = typer.Typer(

@@ -10,11 +10,15 @@ from meshdojo.backends.base import Backend
 
 BackendName = Annotated[
     str,
-    typer.Option("--backend", envvar="MESHDOJO_BACKEND", help="Where the mesh runs: embedded or kind.", show_default=True),
+    typer.Option(
+        "--backend", envvar="MESHDOJO_BACKEND", help="Where the mesh runs: embedded or kind.", show_default=True
+    ),
 ]
 Instance = Annotated[
     str,
-    typer.Option("--name", envvar="MESHDOJO_NAME", help="Which environment, where you keep several.", show_default=True),
+    typer.Option(
+        "--name", envvar="MESHDOJO_NAME", help="Which environment, where you keep several.", show_default=True
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 

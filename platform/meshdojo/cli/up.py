@@ -15,7 +15,9 @@ from meshdojo.cli.options import DEFAULT_BACKEND, DEFAULT_INSTANCE, AsJson, Back
 
 
 def up(
-    detach: Annotated[bool, typer.Option("--detach", "-d", help="Return when it is ready; it goes on running.")] = False,
+    detach: Annotated[
+        bool, typer.Option("--detach", "-d", help="Return when it is ready; it goes on running.")
+    ] = False,
     istio: Annotated[bool, typer.Option("--istio", help="Install Istio's demo profile too.")] = False,
     backend: BackendName = DEFAULT_BACKEND,
     name: Instance = DEFAULT_INSTANCE,

@@ -14,7 +14,13 @@ from cryptography.x509.oid import NameOID
 
 # A learner may come back to an environment after months; a new one gets a new authority.
 _LIFETIME = datetime.timedelta(days=3650)
-_NAMES = ("localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local")
+_NAMES = (
+    "localhost",
+    "kubernetes",
+    "kubernetes.default",
+    "kubernetes.default.svc",
+    "kubernetes.default.svc.cluster.local",
+)
 
 
 def new_token() -> str:
@@ -34,9 +40,7 @@ def write_serving_certificate(directory: Path, addresses: list[str]) -> None:
     _write(directory / "server.crt", certificate.public_bytes(serialization.Encoding.PEM))
     _write(
         directory / "server.key",
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        ),
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
     )
 
 
