@@ -33,9 +33,10 @@ def run_directory(state: Path) -> Path:
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     if runtime and Path(runtime).is_dir() and len(runtime) < 40:
         return Path(runtime) / "meshdojo" / digest
-    return (
-        Path(tempfile.gettempdir() if len(tempfile.gettempdir()) < 40 else "/tmp") / f"meshdojo-{os.getuid()}" / digest
-    )
+    temporary = tempfile.gettempdir()
+    # Made private, and its owner checked, by `private`.
+    short = temporary if len(temporary) < 40 else "/tmp"  # noqa: S108
+    return Path(short) / f"meshdojo-{os.getuid()}" / digest
 
 
 def private(path: Path) -> Path:
