@@ -17,11 +17,11 @@ class ClusterError(Exception):
     """Anything that went wrong between us and a cluster."""
 
 
-class Unreachable(ClusterError):  # noqa: N818  reads better where it is caught
+class Unreachable(ClusterError):
     """The API server did not answer."""
 
 
-class BadKubeconfig(ClusterError):  # noqa: N818
+class BadKubeconfig(ClusterError):
     """A kubeconfig that is missing, unreadable or incomplete; the message names the file, the field and the remedy."""
 
 

@@ -109,6 +109,15 @@ class Informer:
         for obj in list(self._objects.values()):
             _tell(callback, "ADDED", None, obj)
 
+    def observe(self, written: Object) -> None:
+        """Put the answer of an own write into the cache now, so that it is read back before the watch tells of it.
+
+        Deleted objects must come from the watch; what the watch has passed already is left alone. Needs a server
+        whose resourceVersions can be compared (Kubernetes 1.35 guarantees it, older ones and ours have it so).
+        """
+        if _version_of(written) > int(self._version or 0):
+            self._newer(written)
+
     async def _run(self) -> None:
         retry = 0.0
         while True:
@@ -156,11 +165,9 @@ class Informer:
     def _accept(self, event: WatchEvent) -> None:
         if event.type == "ERROR":
             raise StatusError.from_status(event.object, 500)
-        if event.type == "DELETED":
-            self._change(key_of(event.object), None)
-        elif event.type != "BOOKMARK":
-            self._change(key_of(event.object), event.object)
         self._version = event.object["metadata"]["resourceVersion"]
+        if event.type != "BOOKMARK":
+            self._newer(event.object, deleted=event.type == "DELETED")
 
     def _replace(self, objects: list[Object]) -> None:
         current = {key_of(obj): obj for obj in objects}
@@ -168,13 +175,20 @@ class Informer:
             self._change(key, None)
         for key, obj in current.items():
             old = self._objects.get(key)
-            if old is not None and old["metadata"]["uid"] != obj["metadata"]["uid"]:
-                self._change(key, None)  # deleted and made anew while we did not look
             if old is None or old["metadata"]["resourceVersion"] != obj["metadata"]["resourceVersion"]:
                 self._change(key, obj)
 
+    def _newer(self, obj: Object, *, deleted: bool = False) -> None:
+        """A change, unless the cache is ahead of it (see `observe`)."""
+        old = self._objects.get(key_of(obj))
+        if old is None or _version_of(old) < _version_of(obj):
+            self._change(key_of(obj), None if deleted else obj)
+
     def _change(self, key: Key, new: Object | None) -> None:
         old = self._objects.get(key)
+        if old is not None and new is not None and old["metadata"]["uid"] != new["metadata"]["uid"]:
+            self._change(key, None)  # deleted and made anew while nobody looked
+            old = None
         if new is not None:
             self._objects[key] = new
         elif self._objects.pop(key, None) is None:
@@ -225,6 +239,10 @@ class _Index:
         if new is not None:
             for value in self._function(new):
                 self.keys.setdefault(value, {})[key_of(new)] = None
+
+
+def _version_of(obj: Object) -> int:
+    return int(obj["metadata"]["resourceVersion"])
 
 
 def _longer(retry: float) -> float:

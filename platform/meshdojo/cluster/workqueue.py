@@ -1,6 +1,6 @@
 """`WorkQueue`: keys to reconcile, each at most once at a time, failing ones again after a growing pause.
 
-The event-driven half of a controller: callbacks of informers `add` keys, one worker reconciles them in order.
+The event-driven half of a controller: callbacks of informers `add` keys, workers reconcile them in order.
 Modelled on the semantics of ``k8s.io/client-go/util/workqueue``.
 """
 
@@ -20,31 +20,38 @@ log = logging.getLogger(__name__)
 
 
 class WorkQueue(Generic[Key]):
-    """One worker that calls ``await reconcile(key)`` for every key added; equal keys that wait are one."""
+    """Workers that call ``await reconcile(key)`` for every key added, never twice at once for the same key.
 
-    def __init__(self, name: str, reconcile: Callable[[Key], Awaitable[None]]) -> None:
+    Equal keys that wait are one. A key that is added while it is being reconciled is reconciled again afterwards.
+    """
+
+    def __init__(self, name: str, reconcile: Callable[[Key], Awaitable[None]], *, workers: int = 1) -> None:
         self._name = name
         self._reconcile = reconcile
+        self._workers = workers
         self._waiting: dict[Key, None] = {}  # a dict as an ordered set
+        self._active: set[Key] = set()
         self._failures: dict[Key, int] = {}
         self._timers: dict[Key, asyncio.TimerHandle] = {}
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._work(), name=f"controller {self._name}")
+        """Begin to work, in the running event loop; keys may have been added before."""
+        for number in range(self._workers):
+            self._tasks.append(asyncio.create_task(self._work(), name=f"{self._name} worker {number}"))
 
     async def stop(self) -> None:
-        """Forget everything that waits, and end the worker where it is."""
+        """Forget everything that waits, and end the workers where they are."""
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
 
     def add(self, key: Key) -> None:
         """Reconcile `key` soon."""
@@ -72,12 +79,14 @@ class WorkQueue(Generic[Key]):
 
     async def _work(self) -> None:
         while True:
-            while self._waiting:
-                key = next(iter(self._waiting))
+            while (key := next((key for key in self._waiting if key not in self._active), None)) is not None:
                 del self._waiting[key]
+                self._active.add(key)
                 await self._attempt(key)
+                self._active.remove(key)
+            if not self._waiting and not self._active:
+                self._idle.set()
             self._wake.clear()
-            self._idle.set()
             await self._wake.wait()
 
     async def _attempt(self, key: Key) -> None:
