@@ -1,0 +1,1 @@
+"""The course: finds the labs and reads their Markdown. Knows nothing of clusters."""
