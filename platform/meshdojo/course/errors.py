@@ -1,0 +1,37 @@
+"""Mistakes in the course's files, in the words of the person who has to mend them.
+
+CourseError        message: what is wrong; str() starts with `file:line: `
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+
+class CourseError(Exception):
+    """Something in `labs/` or `apps/` is not as it must be.
+
+    `file` is shown relative to the course's root where it lies in it, `line` counts from 1 (0: the whole file).
+    """
+
+    def __init__(self, file: Path, line: int, message: str) -> None:
+        super().__init__(f"{_short(file)}:{line}: {message}" if line else f"{_short(file)}: {message}")
+        self.file = file
+        self.line = line
+        self.message = message
+
+
+def found(what: str, value: object, allowed: Iterable[str], remedy: str = "") -> str:
+    """The standard sentence: what it is about, what was found, what is allowed, what to do."""
+    sentence = f"{what}: found {value!r}; allowed: {', '.join(allowed)}"
+    return f"{sentence}. {remedy}" if remedy else sentence
+
+
+def _short(file: Path) -> str:
+    """The part of the path from `labs/` or `apps/` on; the whole path when it has neither."""
+    parts = file.parts
+    for index in range(len(parts) - 2, -1, -1):
+        if parts[index] in ("labs", "apps"):
+            return "/".join(parts[index:])
+    return str(file)

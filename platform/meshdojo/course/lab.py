@@ -1,0 +1,184 @@
+"""A lab: one folder of `labs/`, such as `labs/03-canary/`.
+
+lab.md        the chapter, with its front matter
+manifests/    what the lab needs beyond `labs/base/`; applied in the order of the file names
+wrong/        wrong solutions, one Markdown file each, which validation proves to fail
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+from meshdojo.course import frontmatter, markdown
+from meshdojo.course.errors import CourseError, found
+from meshdojo.course.fences import Fence
+from meshdojo.course.markdown import Question, Section, Task
+
+CHAPTER = "lab.md"
+BASE = "base"
+_FOLDER = re.compile(r"\d\d-([a-z][a-z0-9-]*)")
+
+# istio: Istio is installed (demo profile). fleet: the application of labs/base runs. cluster-admin: the lab changes
+# what all share (CRDs, the mesh's configuration), so that it is not for a shared cluster.
+Need = Literal["istio", "fleet", "cluster-admin"]
+
+
+class LabFront(BaseModel):
+    """The front matter of `lab.md`. `weight` orders the course; `time` is in minutes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    title: str = Field(min_length=1)
+    description: str = Field(min_length=1)
+    weight: int = Field(ge=0)
+    time: int = Field(gt=0)
+    difficulty: Literal["beginner", "intermediate", "advanced"]
+    objectives: tuple[str, ...] = Field(min_length=1)
+    needs: tuple[Need, ...]
+
+
+class WrongFront(BaseModel):
+    """The front matter of a wrong solution.
+
+    `task` is the task that it tries, `fails` the one check of that task that must fail. It starts from the documented
+    solution of all tasks up to and including `after` (default: all tasks before `task`; 'start': none).
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    title: str = Field(min_length=1)
+    task: str
+    fails: str
+    after: str = ""
+
+
+@dataclass(frozen=True)
+class WrongSolution:
+    """A way to do a task that looks right and is not."""
+
+    file: Path
+    front: WrongFront
+    fences: tuple[Fence, ...]
+
+    @property
+    def name(self) -> str:
+        return self.file.stem
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A lab, read and consistent in itself. `id` is the folder's name without its number."""
+
+    id: str
+    folder: Path
+    front: LabFront
+    sections: tuple[Section, ...]
+    wrong: tuple[WrongSolution, ...]
+    manifest_files: tuple[Path, ...]
+
+    @property
+    def title(self) -> str:
+        return self.front.title
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        return tuple(section.task for section in self.sections if section.task)
+
+    @property
+    def questions(self) -> tuple[Question, ...]:
+        return tuple(question for section in self.sections for question in section.questions)
+
+    def task(self, name: str) -> Task:
+        """The task with this id. Raises CourseError."""
+        for task in self.tasks:
+            if task.id == name:
+                return task
+        raise CourseError(self.folder / CHAPTER, 0, found("task", name, (task.id for task in self.tasks)))
+
+    def manifests(self) -> tuple[dict[str, Any], ...]:
+        """The objects of the lab's start state, in the order in which they are applied. Raises CourseError."""
+        return tuple(obj for file in self.manifest_files for obj in read_manifests(file))
+
+    def namespaces(self) -> tuple[str, ...]:
+        """The namespaces that the start state makes: what a reset deletes."""
+        return tuple(obj["metadata"]["name"] for obj in self.manifests() if obj["kind"] == "Namespace")
+
+
+def load_lab(folder: Path) -> Lab:
+    """Read a lab's folder. Raises CourseError with file and line."""
+    match = _FOLDER.fullmatch(folder.name)
+    if not match:
+        raise CourseError(folder, 0, "the folder of a lab is named NN-name, in small letters, digits and dashes")
+    document = frontmatter.read(folder / CHAPTER)
+    front = frontmatter.parse(document, LabFront)
+    title, sections = markdown.sections(document.file, document.body)
+    if title != front.title:
+        raise CourseError(document.file, 0, f"the # heading {title!r} is not the front matter's title {front.title!r}")
+    wrong = tuple(_load_wrong(file) for file in sorted((folder / "wrong").glob("*.md")))
+    lab = Lab(match[1], folder, front, sections, wrong, tuple(_manifest_files(folder, front)))
+    _consistent(lab)
+    return lab
+
+
+def read_manifests(file: Path) -> tuple[dict[str, Any], ...]:
+    """The objects in a YAML file. Raises CourseError when it is no YAML or an object lacks kind or name."""
+    try:
+        objects = [obj for obj in yaml.safe_load_all(file.read_text(encoding="utf-8")) if obj is not None]
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        mark = getattr(error, "problem_mark", None)
+        raise CourseError(file, mark.line + 1 if mark else 0, f"cannot be read: {error}") from error
+    for obj in objects:
+        complete = isinstance(obj, dict) and obj.get("apiVersion") and obj.get("kind")
+        if not complete or not (obj.get("metadata") or {}).get("name"):
+            raise CourseError(file, 0, "every document needs apiVersion, kind and metadata.name")
+    return tuple(objects)
+
+
+def _manifest_files(folder: Path, front: LabFront) -> Iterator[Path]:
+    if "fleet" in front.needs:
+        yield from sorted((folder.parent / BASE).glob("*.yaml"))
+    yield from sorted((folder / "manifests").glob("*.yaml"))
+
+
+def _load_wrong(file: Path) -> WrongSolution:
+    document = frontmatter.read(file)
+    front = frontmatter.parse(document, WrongFront)
+    _, sections = markdown.sections(file, document.body)
+    fences = tuple(fence for section in sections for fence in section.fences)
+    if not any(not fence.no_run for fence in fences):
+        raise CourseError(file, 0, "a wrong solution without commands: write them as ```bash blocks")
+    return WrongSolution(file, front, fences)
+
+
+def _consistent(lab: Lab) -> None:
+    chapter = lab.folder / CHAPTER
+    seen: set[str] = set()
+    for task in lab.tasks:
+        if task.id in seen:
+            raise CourseError(chapter, task.line, f"task {task.id!r} is there twice")
+        seen.add(task.id)
+        for check in task.checks:
+            if not check.startswith(f"{lab.id}."):
+                raise CourseError(chapter, task.line, f"check {check!r}: expected a name that starts with {lab.id!r}.")
+    if not lab.tasks:
+        raise CourseError(chapter, 0, "a lab without a task: a task is a heading '## Task: …'")
+    for wrong in lab.wrong:
+        _consistent_wrong(lab, wrong)
+
+
+def _consistent_wrong(lab: Lab, wrong: WrongSolution) -> None:
+    tasks = {task.id: task for task in lab.tasks}
+    if wrong.front.task not in tasks:
+        raise CourseError(wrong.file, 0, found("entry 'task'", wrong.front.task, tasks))
+    checks = tasks[wrong.front.task].checks
+    if wrong.front.fails not in checks:
+        raise CourseError(wrong.file, 0, found("entry 'fails'", wrong.front.fails, checks))
+    if wrong.front.after not in ("", "start", *tasks):
+        raise CourseError(wrong.file, 0, found("entry 'after'", wrong.front.after, ["start", *tasks]))
