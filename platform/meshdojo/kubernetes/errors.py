@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from meshdojo.cluster.errors import StatusError
+from meshdojo.cluster.errors import StatusError as StatusError
 from meshdojo.kubernetes.resources import Resource
 
 MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
+NOT_FOUND = 404
 RETRY_AFTER = "retryAfterSeconds"
 
 

@@ -31,7 +31,7 @@ Key = tuple[str, str]
 log = logging.getLogger(__name__)
 
 
-class Stale(Exception):  # noqa: N818 - not an error of ours: the caller decides what it means
+class Stale(Exception):
     """The object is no longer the one that the caller saw."""
 
 
@@ -69,6 +69,11 @@ class Watch:
     def ended(self) -> bool:
         """Nothing will come any more: closed, or too slow."""
         return self._ended and not self._changes
+
+    @property
+    def pending(self) -> bool:
+        """Whether a change is ready to be taken."""
+        return bool(self._changes)
 
     def close(self) -> None:
         """End the watch; a waiting `next` returns."""

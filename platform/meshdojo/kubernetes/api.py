@@ -1,0 +1,185 @@
+"""The Kubernetes API in process: what the HTTP server serves, and what controllers and the kubelet use directly."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from meshdojo.cluster.client import Object, ObjectList, PatchType, Propagation, WatchEvent
+from meshdojo.kubernetes import errors
+from meshdojo.kubernetes.admission.chain import Chain
+from meshdojo.kubernetes.admission.namespaces import NamespaceLifecycle
+from meshdojo.kubernetes.allocator import Allocator
+from meshdojo.kubernetes.deletion import Deleter
+from meshdojo.kubernetes.patches.patch import patcher
+from meshdojo.kubernetes.registry import Registry
+from meshdojo.kubernetes.requests import DeleteOptions, Options
+from meshdojo.kubernetes.resources import Catalogue, Resource
+from meshdojo.kubernetes.store import Store
+from meshdojo.kubernetes.strategies.registry import Strategies
+from meshdojo.kubernetes.subresources import Subresources
+from meshdojo.kubernetes.watching import Watcher
+from meshdojo.network import Block
+
+
+class Api:
+    """Implements `cluster.client.Client`. Every write takes the same way, whether it comes over HTTP or from here.
+
+    `options` says who asks and how (dry run, field validation, warnings); in process it may be left out.
+    """
+
+    def __init__(self, store: Store, block: Block, catalogue: Catalogue | None = None) -> None:
+        self.store = store
+        self.catalogue = catalogue or Catalogue.builtin()
+        self.block = block
+        self.admission = Chain([NamespaceLifecycle(store, self.catalogue)])
+        strategies = Strategies(Allocator(store, block))
+        self.registry = Registry(store, self.catalogue, strategies, self.admission)
+        self.deleter = Deleter(self.registry)
+        self.subresources = Subresources(self)
+
+    def resource(self, name: str | Resource) -> Resource:
+        """The resource with this name (``pods``, ``deployments.apps``). Raises StatusError 404."""
+        found = name if isinstance(name, Resource) else self.catalogue.by_name(name)
+        if found is None:
+            raise errors.unknown_resource()
+        return found
+
+    async def get(
+        self, resource: str | Resource, name: str, namespace: str | None = None, *, subresource: str = ""
+    ) -> Object:
+        """The object. Raises StatusError 404."""
+        resource = self.resource(resource)
+        if subresource not in ("", "status"):
+            return self.subresources.get(resource, name, namespace or "", subresource)
+        return self.registry.get(resource, name, namespace or "")
+
+    async def list(
+        self, resource: str | Resource, namespace: str | None = None, *, labels: str = "", fields: str = ""
+    ) -> ObjectList:
+        """The objects in order of namespace and name. Raises StatusError 400 for a wrong selector."""
+        return self.registry.list(self.resource(resource), namespace, labels, fields)
+
+    async def create(
+        self,
+        resource: str | Resource,
+        obj: Object,
+        namespace: str | None = None,
+        *,
+        subresource: str = "",
+        name: str = "",
+        options: Options | None = None,
+    ) -> Object:
+        """Create the object, or POST to a subresource of the object `name`."""
+        resource = self.resource(resource)
+        options = options or Options()
+        if subresource:
+            return await self.subresources.create(resource, name, namespace or "", subresource, obj, options)
+        return await self.registry.create(resource, obj, namespace or "", options)
+
+    async def update(
+        self,
+        resource: str | Resource,
+        obj: Object,
+        namespace: str | None = None,
+        *,
+        subresource: str = "",
+        name: str = "",
+        options: Options | None = None,
+    ) -> Object:
+        """PUT. `name` is the one in the URL; in process the object's own."""
+        resource = self.resource(resource)
+        options = options or Options()
+        metadata = obj.get("metadata") or {}
+        namespace = namespace or metadata.get("namespace") or ""
+        name = name or metadata.get("name", "")
+        if subresource not in ("", "status"):
+            return await self.subresources.update(resource, name, namespace, subresource, lambda _: obj, options)
+        return await self._put(resource, name, namespace, obj, options, subresource)
+
+    async def _put(
+        self, resource: Resource, name: str, namespace: str, obj: Object, options: Options, subresource: str
+    ) -> Object:
+        missing = self.store.get(resource.storage, namespace, name) is None
+        if missing and not subresource and self.registry.strategies.of(resource).create_on_update:
+            return await self.registry.create(resource, obj, namespace, options)
+        return await self.registry.update(resource, name, namespace, lambda _: obj, options, subresource=subresource)
+
+    async def patch(
+        self,
+        resource: str | Resource,
+        name: str,
+        patch: Any,
+        namespace: str | None = None,
+        *,
+        type: PatchType = "merge",
+        subresource: str = "",
+        field_manager: str = "",
+        force: bool = False,
+        options: Options | None = None,
+    ) -> Object:
+        """PATCH. Tried again when another write came in between, unless the patch names a resourceVersion."""
+        resource = self.resource(resource)
+        options = options or Options(field_manager=field_manager or "meshdojo", force=force)
+        modify = patcher(resource, type, patch)
+        if subresource not in ("", "status"):
+            return await self.subresources.update(resource, name, namespace or "", subresource, modify, options)
+        return await self.registry.update(resource, name, namespace or "", modify, options, subresource=subresource)
+
+    async def delete(
+        self,
+        resource: str | Resource,
+        name: str,
+        namespace: str | None = None,
+        *,
+        propagation: Propagation | None = None,
+        grace_seconds: int | None = None,
+        uid: str | None = None,
+        resource_version: str | None = None,
+        options: Options | None = None,
+    ) -> Object:
+        """Delete, or begin to: the object when it still exists (always for pods), else a Status."""
+        how = DeleteOptions(propagation, grace_seconds, uid, resource_version)
+        return await self.deleter.delete(self.resource(resource), name, namespace or "", how, options or Options())
+
+    def watcher(
+        self,
+        resource: str | Resource,
+        namespace: str | None = None,
+        *,
+        labels: str = "",
+        fields: str = "",
+        since: str | None = None,
+    ) -> Watcher:
+        """A watch to take events from one by one. Raises StatusError 400, 410, 504."""
+        revision = None if since is None else parse_revision(since)
+        if revision is not None and revision > self.store.revision:
+            raise errors.too_large(revision, self.store.revision)
+        return Watcher(self.store, self.resource(resource), namespace, labels=labels, fields=fields, since=revision)
+
+    async def watch(
+        self,
+        resource: str | Resource,
+        namespace: str | None = None,
+        *,
+        labels: str = "",
+        fields: str = "",
+        since: str | None = None,
+    ) -> AsyncIterator[WatchEvent]:
+        """Events, without end until closed."""
+        watcher = self.watcher(resource, namespace, labels=labels, fields=fields, since=since)
+        try:
+            while not watcher.ended:
+                event = await watcher.next()
+                if event is not None:
+                    yield event
+        finally:
+            watcher.close()
+
+
+def parse_revision(text: str) -> int:
+    """A resourceVersion as the number it is. Raises StatusError 400."""
+    if not text.isascii() or not text.isdecimal():
+        message = f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
+        raise errors.bad_request(message)
+    return int(text)

@@ -1,0 +1,30 @@
+"""Deployments (annotations count as a generation too) and jobs (their pods stay by default)."""
+
+from __future__ import annotations
+
+from meshdojo.cluster.client import Object, Propagation
+from meshdojo.kubernetes.requests import Options
+from meshdojo.kubernetes.strategies.strategy import Strategy
+
+JOB_WARNING = (
+    "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set "
+    "propagationPolicy=Orphan to suppress this warning"
+)
+
+
+class DeploymentStrategy(Strategy):
+    """Source: pkg/registry/apps/deployment/strategy.go."""
+
+    def changes_generation(self, new: Object, old: Object) -> bool:
+        """Annotations travel on to the replica sets, so changing them is a new generation."""
+        annotations = (obj["metadata"].get("annotations") or {} for obj in (new, old))
+        return super().changes_generation(new, old) or next(annotations) != next(annotations)
+
+
+class JobStrategy(Strategy):
+    """Source: pkg/registry/batch/job/strategy.go."""
+
+    def default_propagation(self, options: Options) -> Propagation:
+        """batch/v1 keeps the pods, and says so."""
+        options.warnings.append(JOB_WARNING)
+        return "Orphan"

@@ -1,0 +1,152 @@
+"""scale, eviction, binding, finalize: paths below an object that are not the object itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from meshdojo.cluster.client import Object
+from meshdojo.kubernetes import errors
+from meshdojo.kubernetes.registry import Modifier
+from meshdojo.kubernetes.requests import DeleteOptions, Options
+from meshdojo.kubernetes.resources import Resource
+from meshdojo.kubernetes.timestamps import now
+
+if TYPE_CHECKING:
+    from meshdojo.kubernetes.api import Api
+
+
+_NOT_A_NUMBER = (
+    'Scale in version "v1" cannot be handled as a Scale: json: cannot unmarshal into Go struct field '
+    "ScaleSpec.spec.replicas of type int32"
+)
+
+
+class Subresources:
+    """The subresources that are neither the object nor its status."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    def get(self, resource: Resource, name: str, namespace: str, subresource: str) -> Object:
+        """Raises StatusError 404, 405."""
+        if subresource == "scale" and "scale" in resource.subresources:
+            return scale_of(resource, self._api.registry.get(resource, name, namespace))
+        raise errors.unknown_resource()
+
+    async def update(
+        self,
+        resource: Resource,
+        name: str,
+        namespace: str,
+        subresource: str,
+        modify: Modifier,
+        options: Options,
+    ) -> Object:
+        """PUT or PATCH."""
+        if subresource == "scale" and "scale" in resource.subresources:
+            change = _scaling(resource, modify)
+            return scale_of(resource, await self._api.registry.update(resource, name, namespace, change, options))
+        if subresource == "finalize" and resource.storage == "namespaces":
+            return await self._api.registry.update(resource, name, "", modify, options, subresource="finalize")
+        raise errors.unknown_resource()
+
+    async def create(
+        self, resource: Resource, name: str, namespace: str, subresource: str, obj: Object, options: Options
+    ) -> Object:
+        """POST."""
+        match resource.storage, subresource:
+            case "pods", "eviction":
+                return await self._evict(resource, name, namespace, obj, options)
+            case "pods", "binding":
+                return await self._bind(resource, name, namespace, obj, options)
+        raise errors.unknown_resource()
+
+    async def _evict(self, resource: Resource, name: str, namespace: str, obj: Object, options: Options) -> Object:
+        how = obj.get("deleteOptions") or {}
+        preconditions = how.get("preconditions") or {}
+        delete = DeleteOptions(
+            how.get("propagationPolicy"),
+            how.get("gracePeriodSeconds"),
+            preconditions.get("uid"),
+            preconditions.get("resourceVersion"),
+        )
+        await self._api.deleter.delete(resource, name, namespace, delete, options)
+        return success()
+
+    async def _bind(self, resource: Resource, name: str, namespace: str, obj: Object, options: Options) -> Object:
+        node = (obj.get("target") or {}).get("name")
+        if not node:
+            raise errors.bad_request("target.name: Required value")
+        await self._api.registry.update(
+            resource, name, namespace, lambda pod: _bound(resource, pod, node), options, subresource="binding"
+        )
+        return success(201)
+
+
+def success(code: int = 201) -> Object:
+    """A Status that says it was done."""
+    return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": code}
+
+
+def _bound(resource: Resource, pod: Object, node: str) -> Object:
+    bound = pod["spec"].get("nodeName")
+    if bound:
+        name = pod["metadata"]["name"]
+        raise errors.conflict(resource, name, f'pod {name} is already assigned to node "{bound}"')
+    status = pod.get("status") or {}
+    others = [c for c in status.get("conditions") or [] if c["type"] != "PodScheduled"]
+    scheduled = {"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": now()}
+    return {
+        **pod,
+        "spec": {**pod["spec"], "nodeName": node},
+        "status": {**status, "conditions": [*others, scheduled]},
+    }
+
+
+def scale_of(resource: Resource, obj: Object) -> Object:
+    """The autoscaling/v1 Scale of a workload."""
+    metadata = obj["metadata"]
+    kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+    status: dict[str, Any] = {"replicas": obj.get("status", {}).get("replicas", 0)}
+    selector = _selector_text(obj["spec"].get("selector") or {})
+    if selector:
+        status["selector"] = selector
+    return {
+        "kind": "Scale",
+        "apiVersion": "autoscaling/v1",
+        "metadata": {field: metadata[field] for field in kept if field in metadata},
+        "spec": {"replicas": obj["spec"].get("replicas", 1)},
+        "status": status,
+    }
+
+
+def _selector_text(selector: Object) -> str:
+    """A LabelSelector as a string; keys sorted as the real one prints them."""
+    terms = [f"{key}={value}" for key, value in (selector.get("matchLabels") or {}).items()]
+    for expression in selector.get("matchExpressions") or []:
+        values = ",".join(sorted(expression.get("values") or []))
+        match expression["operator"]:
+            case "In":
+                terms.append(f"{expression['key']} in ({values})")
+            case "NotIn":
+                terms.append(f"{expression['key']} notin ({values})")
+            case "Exists":
+                terms.append(expression["key"])
+            case _:
+                terms.append(f"!{expression['key']}")
+    return ",".join(sorted(terms))
+
+
+def _scaling(resource: Resource, modify: Modifier) -> Modifier:
+    def change(current: Object) -> Object:
+        scale = modify(scale_of(resource, current))
+        metadata = dict(current["metadata"])
+        revision = (scale.get("metadata") or {}).get("resourceVersion")
+        if revision and revision != metadata["resourceVersion"]:
+            raise errors.conflict(resource, metadata["name"])
+        replicas = (scale.get("spec") or {}).get("replicas", 0)
+        if not isinstance(replicas, int) or isinstance(replicas, bool):
+            raise errors.bad_request(_NOT_A_NUMBER)
+        return {**current, "metadata": metadata, "spec": {**current["spec"], "replicas": replicas}}
+
+    return change
