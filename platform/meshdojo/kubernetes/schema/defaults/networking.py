@@ -1,0 +1,57 @@
+"""Defaults of services, endpoints, ingresses and network policies.
+
+A cluster IP and node ports are not defaults but allocations: the API server's business.
+"""
+
+from __future__ import annotations
+
+from meshdojo.cluster.client import Object
+from meshdojo.kubernetes.schema.defaults.fill import child, fill
+
+_AFFINITY_SECONDS = 10800
+
+
+def default_service(service: Object) -> None:
+    spec = child(service, "spec")
+    fill(spec, sessionAffinity="None", type="ClusterIP")
+    if spec["sessionAffinity"] == "ClientIP":
+        fill(child(child(spec, "sessionAffinityConfig"), "clientIP"), timeoutSeconds=_AFFINITY_SECONDS)
+    for port in spec.get("ports") or ():
+        fill(port, protocol="TCP")
+        if port.get("targetPort") in (None, "", 0):
+            port["targetPort"] = port.get("port", 0)
+    if spec["type"] in ("NodePort", "LoadBalancer"):
+        fill(spec, externalTrafficPolicy="Cluster")
+    if spec["type"] == "LoadBalancer":
+        fill(spec, allocateLoadBalancerNodePorts=True)
+    if spec["type"] != "ExternalName":
+        fill(spec, internalTrafficPolicy="Cluster", ipFamilies=["IPv4"], ipFamilyPolicy="SingleStack")
+    child(child(service, "status"), "loadBalancer")
+
+
+def default_endpoints(endpoints: Object) -> None:
+    for subset in endpoints.get("subsets") or ():
+        for port in subset.get("ports") or ():
+            fill(port, protocol="TCP")
+
+
+def default_endpoint_slice(endpoint_slice: Object) -> None:
+    endpoint_slice.setdefault("endpoints", None)
+    endpoint_slice.setdefault("ports", None)
+    for port in endpoint_slice["ports"] or ():
+        port.setdefault("name", "")
+        fill(port, protocol="TCP")
+
+
+def default_ingress(ingress: Object) -> None:
+    child(child(ingress, "status"), "loadBalancer")
+
+
+def default_network_policy(policy: Object) -> None:
+    spec = child(policy, "spec")
+    child(spec, "podSelector")
+    if not spec.get("policyTypes"):
+        spec["policyTypes"] = ["Ingress", "Egress"] if spec.get("egress") else ["Ingress"]
+    for rule in [*(spec.get("ingress") or ()), *(spec.get("egress") or ())]:
+        for port in rule.get("ports") or ():
+            fill(port, protocol="TCP")

@@ -1,0 +1,51 @@
+"""Defaults of namespaces, nodes, secrets, volumes and limit ranges."""
+
+from __future__ import annotations
+
+from meshdojo.cluster.client import Object
+from meshdojo.kubernetes.schema.defaults.fill import child, fill
+
+
+def default_status(obj: Object) -> None:
+    child(obj, "status")
+
+
+def default_namespace(namespace: Object) -> None:
+    """Source: SetDefaults_Namespace (the name label) and the strategy (finalizer, phase)."""
+    metadata = child(namespace, "metadata")
+    if metadata.get("name"):
+        child(metadata, "labels").setdefault("kubernetes.io/metadata.name", metadata["name"])
+    fill(child(namespace, "status"), phase="Active")
+
+
+def default_node(node: Object) -> None:
+    child(node, "spec")
+    status = child(node, "status")
+    if status.get("capacity") and not status.get("allocatable"):
+        status["allocatable"] = dict(status["capacity"])
+
+
+def default_secret(secret: Object) -> None:
+    fill(secret, type="Opaque")
+
+
+def default_persistent_volume(volume: Object) -> None:
+    fill(child(volume, "spec"), persistentVolumeReclaimPolicy="Retain", volumeMode="Filesystem")
+    fill(child(volume, "status"), phase="Pending")
+
+
+def default_persistent_volume_claim(claim: Object) -> None:
+    fill(child(claim, "spec"), volumeMode="Filesystem")
+    fill(child(claim, "status"), phase="Pending")
+
+
+def default_limit_range(limits: Object) -> None:
+    """A container's default limit is its maximum, its default request the limit, else the minimum."""
+    for item in child(limits, "spec").get("limits") or ():
+        if item.get("type") != "Container":
+            continue
+        default = {**(item.get("max") or {}), **(item.get("default") or {})}
+        request = {**(item.get("min") or {}), **default, **(item.get("defaultRequest") or {})}
+        for name, value in (("default", default), ("defaultRequest", request)):
+            if value:
+                item[name] = value
