@@ -6,12 +6,13 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from meshdojo.cluster.client import Object, ObjectList, PatchType, Propagation, WatchEvent
-from meshdojo.kubernetes import errors
+from meshdojo.kubernetes import crds, errors
 from meshdojo.kubernetes.admission.chain import Chain
 from meshdojo.kubernetes.admission.namespaces import NamespaceLifecycle
 from meshdojo.kubernetes.allocator import Allocator
 from meshdojo.kubernetes.deletion import Deleter
 from meshdojo.kubernetes.patches.patch import patcher
+from meshdojo.kubernetes.patches.strategic import wrong_type
 from meshdojo.kubernetes.registry import Registry
 from meshdojo.kubernetes.requests import DeleteOptions, Options
 from meshdojo.kubernetes.resources import Catalogue, Resource
@@ -36,6 +37,7 @@ class Api:
         strategies = Strategies(Allocator(store, block))
         self.registry = Registry(store, self.catalogue, strategies, self.admission)
         self.deleter = Deleter(self.registry)
+        self.crds = crds.CustomResourceDefinitions(store, self.catalogue)
         self.subresources = Subresources(self)
 
     def resource(self, name: str | Resource) -> Resource:
@@ -122,9 +124,13 @@ class Api:
         resource = self.resource(resource)
         options = options or Options(field_manager=field_manager or "meshdojo", force=force)
         modify = patcher(resource, type, patch)
-        if subresource not in ("", "status"):
-            return await self.subresources.update(resource, name, namespace or "", subresource, modify, options)
-        return await self.registry.update(resource, name, namespace or "", modify, options, subresource=subresource)
+        namespace = namespace or ""
+        try:
+            if subresource not in ("", "status"):
+                return await self.subresources.update(resource, name, namespace, subresource, modify, options)
+            return await self.registry.update(resource, name, namespace, modify, options, subresource=subresource)
+        except errors.StatusError as error:
+            raise (wrong_type(resource, name, patch, error) if type == "strategic" else error) from None
 
     async def delete(
         self,
@@ -140,7 +146,43 @@ class Api:
     ) -> Object:
         """Delete, or begin to: the object when it still exists (always for pods), else a Status."""
         how = DeleteOptions(propagation, grace_seconds, uid, resource_version)
-        return await self.deleter.delete(self.resource(resource), name, namespace or "", how, options or Options())
+        resource, options = self.resource(resource), options or Options()
+        deleted = await self.deleter.delete(resource, name, namespace or "", how, options)
+        if resource.storage == crds.STORAGE and not options.dry_run:
+            await self.crds.empty(name, self.deleter, Options())
+        return deleted
+
+    async def delete_collection(
+        self,
+        resource: str | Resource,
+        namespace: str | None = None,
+        *,
+        labels: str = "",
+        fields: str = "",
+        how: DeleteOptions | None = None,
+        options: Options | None = None,
+    ) -> ObjectList:
+        """Delete everything that the selectors match; returns what it was."""
+        doomed = self.registry.list(self.resource(resource), namespace, labels, fields)
+        for obj in doomed.items:
+            await self._delete_if_there(self.resource(resource), obj, how or DeleteOptions(), options or Options())
+        return doomed
+
+    async def _delete_if_there(self, resource: Resource, obj: Object, how: DeleteOptions, options: Options) -> None:
+        metadata = obj["metadata"]
+        try:
+            await self.delete(
+                resource,
+                metadata["name"],
+                metadata.get("namespace"),
+                propagation=how.propagation,
+                grace_seconds=how.grace_seconds,
+                uid=how.uid or metadata["uid"],
+                options=options,
+            )
+        except errors.StatusError as error:
+            if error.code != errors.NOT_FOUND:
+                raise
 
     def watcher(
         self,

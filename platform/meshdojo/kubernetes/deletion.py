@@ -5,7 +5,7 @@ Source: k8s.io/apiserver/pkg/registry/rest/delete.go and registry/generic/regist
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from meshdojo.cluster.client import Object, Propagation
 from meshdojo.kubernetes import errors
@@ -85,27 +85,6 @@ class Deleter:
         if {FOREGROUND, ORPHAN} & set(metadata.get("finalizers") or []):
             return None
         return self.registry.strategies.of(resource).default_propagation(options)
-
-    async def delete_collection(
-        self,
-        resource: Resource,
-        namespace: str | None,
-        labels: str,
-        fields: str,
-        how: DeleteOptions,
-        options: Options,
-    ) -> list[Object]:
-        """Delete every object that the selectors match; returns what they were."""
-        doomed = self.registry.list(resource, namespace, labels, fields).items
-        for obj in doomed:
-            metadata = obj["metadata"]
-            precise = replace(how, uid=how.uid or metadata["uid"])
-            try:
-                await self.delete(resource, metadata["name"], metadata.get("namespace", ""), precise, options)
-            except errors.StatusError as error:
-                if error.code != errors.NOT_FOUND:
-                    raise
-        return doomed
 
 
 def deleted_status(resource: Resource, obj: Object) -> Object:

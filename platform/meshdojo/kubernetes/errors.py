@@ -15,6 +15,7 @@ from meshdojo.cluster.errors import StatusError as StatusError
 from meshdojo.kubernetes.resources import Resource
 
 MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
+BAD_REQUEST = 400
 NOT_FOUND = 404
 RETRY_AFTER = "retryAfterSeconds"
 

@@ -99,6 +99,7 @@ class _Shelf:
     # History begins after this revision.
     forgotten: int = 0
     watches: set[Watch] = field(default_factory=set)
+    followers: list[Callable[[Change], None]] = field(default_factory=list)
 
     def record(self, change: Change) -> None:
         self.history.append(change)
@@ -106,6 +107,8 @@ class _Shelf:
             self.forgotten = self.history.popleft().revision
         for watch in tuple(self.watches):
             watch.offer(change)
+        for follow in self.followers:
+            follow(change)
 
 
 class Store:
@@ -244,6 +247,15 @@ class Store:
                 break
             backlog.append(change)
         return Watch(shelf, backlog[::-1])
+
+    def follow(self, storage: str, follower: Callable[[Change], None]) -> None:
+        """Call `follower` with each change, before the write that made it returns."""
+        self._shelf(storage).followers.append(follower)
+
+    def end_watches(self, storage: str) -> None:
+        """End every watch of this storage."""
+        for watch in tuple(self._shelf(storage).watches):
+            watch.close()
 
     def close(self) -> None:
         """End all watches and close the journal."""

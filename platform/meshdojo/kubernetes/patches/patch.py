@@ -8,13 +8,39 @@ from typing import Any
 from meshdojo.cluster.client import Object, PatchType
 from meshdojo.kubernetes import errors
 from meshdojo.kubernetes.patches.merge import merge
+from meshdojo.kubernetes.patches.operations import apply_operations
+from meshdojo.kubernetes.patches.strategic import strategic_merge
 from meshdojo.kubernetes.resources import Resource
+
+JSON, MERGE = "application/json-patch+json", "application/merge-patch+json"
+STRATEGIC, APPLY = "application/strategic-merge-patch+json", "application/apply-patch+yaml"
+CONTENT_TYPES: dict[str, PatchType] = {JSON: "json", MERGE: "merge", STRATEGIC: "strategic", APPLY: "apply"}
 
 
 def patcher(resource: Resource, type: PatchType, patch: Any) -> Callable[[Object], Object]:
     """What this patch makes of an object of this resource. Raises StatusError 400, 415, 422."""
+    if type == "json":
+        return lambda current: apply_operations(current, patch)
+    if not isinstance(patch, dict):
+        raise errors.bad_request(
+            f"json: cannot unmarshal {_go_type(patch)} into Go value of type map[string]interface {{}}"
+        )
     if type == "merge":
-        if not isinstance(patch, dict):
-            raise errors.bad_request("json: cannot unmarshal the patch: it must be an object")
         return lambda current: dict(merge(current, patch))
-    raise NotImplementedError(type)
+    if resource.crd is not None:
+        raise errors.unsupported_media_type([JSON, MERGE, APPLY])
+    return lambda current: strategic_merge(resource, current, patch)
+
+
+def _go_type(value: Any) -> str:
+    match value:
+        case bool():
+            return "bool"
+        case str():
+            return "string"
+        case list():
+            return "array"
+        case None:
+            return "null"
+        case _:
+            return "number"
