@@ -18,7 +18,10 @@ from meshdojo.kubernetes.schema.validation.metadata import check_metadata
 _BLOCKING = frozenset(
     {"FieldValueNotSupported", "FieldValueRequired", "FieldValueTooLong", "FieldValueTooMany", "FieldValueTypeInvalid"}
 )
-_UNCHECKED = "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation"
+_UNCHECKED = (
+    "some validation rules were not checked because the object was invalid; correct the existing errors to complete "
+    "validation"
+)
 
 
 def decode_custom(resource: Resource, obj: Object) -> tuple[Object, list[str]]:

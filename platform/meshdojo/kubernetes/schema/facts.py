@@ -6,33 +6,13 @@ Sources: the Go types of k8s.io/api and the merge keys in a server's OpenAPI doc
 from __future__ import annotations
 
 # Integer fields of 64 bits; every other integer has 32.
-INT64 = frozenset(
-    [
-        "activeDeadlineSeconds",
-        "deletionGracePeriodSeconds",
-        "expirationSeconds",
-        "fsGroup",
-        "generation",
-        "gracePeriodSeconds",
-        "maxItems",
-        "maxLength",
-        "maxProperties",
-        "minItems",
-        "minLength",
-        "minProperties",
-        "observedGeneration",
-        "remainingItemCount",
-        "revision",
-        "runAsGroup",
-        "runAsUser",
-        "seconds",
-        "sizeBytes",
-        "startingDeadlineSeconds",
-        "supplementalGroups",
-        "terminationGracePeriodSeconds",
-        "tolerationSeconds",
-    ]
-)
+_INT64 = """
+activeDeadlineSeconds deletionGracePeriodSeconds expirationSeconds fsGroup generation gracePeriodSeconds maxItems
+maxLength maxProperties minItems minLength minProperties observedGeneration remainingItemCount revision runAsGroup
+runAsUser seconds sizeBytes startingDeadlineSeconds supplementalGroups terminationGracePeriodSeconds
+tolerationSeconds
+"""
+INT64 = frozenset(_INT64.split())
 
 MICRO_TIMES = frozenset({"acquireTime", "eventTime", "lastObservedTime", "renewTime"})
 
@@ -57,78 +37,19 @@ QUANTITIES: dict[str, frozenset[str]] = {
 }
 
 # Fields that are pointers in Go: false, 0 and "" are kept, everywhere else they are the same as absent.
-POINTERS = frozenset(
-    [
-        "activeDeadlineSeconds",
-        "allocateLoadBalancerNodePorts",
-        "allowPrivilegeEscalation",
-        "automountServiceAccountToken",
-        "averageUtilization",
-        "backoffLimit",
-        "backoffLimitPerIndex",
-        "blockOwnerDeletion",
-        "collisionCount",
-        "completions",
-        "controller",
-        "defaultMode",
-        "deletionGracePeriodSeconds",
-        "enableServiceLinks",
-        "endPort",
-        "expirationSeconds",
-        "failedJobsHistoryLimit",
-        "fsGroup",
-        "gracePeriodSeconds",
-        "hostProcess",
-        "hostUsers",
-        "immutable",
-        "ingressClassName",
-        "leaseDurationSeconds",
-        "leaseTransitions",
-        "limitBytes",
-        "loadBalancerClass",
-        "manualSelector",
-        "maxFailedIndexes",
-        "maxItems",
-        "maxLength",
-        "maxProperties",
-        "maximum",
-        "minDomains",
-        "minItems",
-        "minLength",
-        "minProperties",
-        "minReplicas",
-        "minimum",
-        "mode",
-        "multipleOf",
-        "optional",
-        "parallelism",
-        "partition",
-        "priority",
-        "privileged",
-        "progressDeadlineSeconds",
-        "readOnlyRootFilesystem",
-        "ready",
-        "replicas",
-        "revisionHistoryLimit",
-        "runAsGroup",
-        "runAsNonRoot",
-        "runAsUser",
-        "serving",
-        "setHostnameAsFQDN",
-        "shareProcessNamespace",
-        "stabilizationWindowSeconds",
-        "started",
-        "startingDeadlineSeconds",
-        "storageClassName",
-        "successfulJobsHistoryLimit",
-        "suspend",
-        "terminating",
-        "terminationGracePeriodSeconds",
-        "timeoutSeconds",
-        "tolerationSeconds",
-        "ttlSecondsAfterFinished",
-    ]
-)
+_POINTERS = """
+activeDeadlineSeconds allocateLoadBalancerNodePorts allowPrivilegeEscalation automountServiceAccountToken
+averageUtilization backoffLimit backoffLimitPerIndex blockOwnerDeletion collisionCount completions controller
+defaultMode deletionGracePeriodSeconds enableServiceLinks endPort expirationSeconds failedJobsHistoryLimit fsGroup
+gracePeriodSeconds hostProcess hostUsers immutable ingressClassName leaseDurationSeconds leaseTransitions limitBytes
+loadBalancerClass manualSelector maxFailedIndexes maxItems maxLength maxProperties maximum minDomains minItems
+minLength minProperties minReplicas minimum mode multipleOf optional parallelism partition priority privileged
+progressDeadlineSeconds readOnlyRootFilesystem ready replicas revisionHistoryLimit runAsGroup runAsNonRoot runAsUser
+serving setHostnameAsFQDN shareProcessNamespace stabilizationWindowSeconds started startingDeadlineSeconds
+storageClassName successfulJobsHistoryLimit suspend terminating terminationGracePeriodSeconds timeoutSeconds
+tolerationSeconds ttlSecondsAfterFinished
+"""
+POINTERS = frozenset(_POINTERS.split())
 # ... except in these types, where the field of that name is no pointer.
 NOT_POINTERS = frozenset(
     {
