@@ -1,0 +1,1 @@
+"""Istio: the control plane of the embedded mesh, and the tools around it."""
