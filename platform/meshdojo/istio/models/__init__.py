@@ -1,0 +1,1 @@
+"""Istio's API as typed models: one module per kind."""
