@@ -17,7 +17,7 @@ from meshdojo.cluster.client import Object
 from meshdojo.kubernetes.resources import Catalogue, Resource, group_version
 from meshdojo.kubernetes.schema import facts
 from meshdojo.kubernetes.schema.structural import schema_of
-from meshdojo.kubernetes.schema.types import Field, Shape, of_resource, struct
+from meshdojo.kubernetes.schema.types import Field, Shape, Struct, of_resource, struct
 
 V2_CONTENT_TYPE = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
 
@@ -108,12 +108,10 @@ def _add_schemas(resource: Resource, schemas: dict[str, Object]) -> str:
     if resource.crd is None:
         owner = of_resource(resource)
         assert owner is not None, f"the catalogue has {resource.name}, the installed kubernetes client has not"
-        name = owner.model
-        _add_struct(name, schemas)
+        name = _add_struct(owner.model, schemas)
     else:
         name = f"{resource.group}.{resource.version}.{resource.kind}"
-        schemas[name] = _custom(resource)
-        _add_struct("V1ObjectMeta", schemas)
+        schemas[name] = _custom(resource, _add_struct("V1ObjectMeta", schemas))
     schemas[name]["x-kubernetes-group-version-kind"] = [_kind(resource, resource.kind)]
     schemas[f"{name}List"] = _list(resource, name)
     return name
@@ -138,12 +136,21 @@ def _list(resource: Resource, name: str) -> Object:
     }
 
 
-def _add_struct(model: str, schemas: dict[str, Object]) -> None:
-    if model in schemas:
-        return
+def _component(owner: Struct) -> str:
+    """A unique name; kubectl explain shows what follows the last dot."""
+    return f"io.k8s.api.{owner.model.removesuffix(owner.name).lower()}.{owner.name}"
+
+
+def _add_struct(model: str, schemas: dict[str, Object]) -> str:
     owner = struct(model)
-    schema: Object = {"description": owner.description, "type": "object"}
-    schemas[model] = schema
+    name = _component(owner)
+    if name not in schemas:
+        schemas[name] = {"description": owner.description, "type": "object"}
+        _fill_struct(owner, schemas[name], schemas)
+    return name
+
+
+def _fill_struct(owner: Struct, schema: Object, schemas: dict[str, Object]) -> None:
     schema["properties"] = {name: _field(owner.name, field, schemas) for name, field in owner.fields.items()}
     required = sorted(name for name, field in owner.fields.items() if field.required)
     if required:
@@ -155,8 +162,9 @@ def _field(owner: str, field: Field, schemas: dict[str, Object]) -> Object:
     if "$ref" in schema:
         # A reference may have no siblings in OpenAPI 3.0: kubectl explain reads the description beside allOf.
         schema = {"allOf": [schema]}
-    if field.description:
-        schema["description"] = field.description
+    description = field.description or _struct_description(field)
+    if description:
+        schema["description"] = description
     key = facts.MERGE_KEYS.get((owner, field.name))
     retains = (owner, field.name) in facts.RETAIN_KEYS
     if key is not None or retains:
@@ -167,6 +175,11 @@ def _field(owner: str, field: Field, schemas: dict[str, Object]) -> Object:
     return schema
 
 
+def _struct_description(field: Field) -> str:
+    """The client's models leave out the description of a field that refers to a struct: the struct's own serves."""
+    return struct(field.shape.model).description if field.shape.base == "struct" else ""
+
+
 def _shape(shape: Shape, schemas: dict[str, Object]) -> Object:
     if shape.base == "list":
         assert shape.item is not None
@@ -175,8 +188,7 @@ def _shape(shape: Shape, schemas: dict[str, Object]) -> Object:
         assert shape.item is not None
         return {"type": "object", "additionalProperties": _element(shape.item, schemas)}
     if shape.base == "struct":
-        _add_struct(shape.model, schemas)
-        return {"$ref": _PREFIX + shape.model}
+        return {"$ref": _PREFIX + _add_struct(shape.model, schemas)}
     return _SCALARS[shape.base]
 
 
@@ -185,14 +197,13 @@ def _element(shape: Shape, schemas: dict[str, Object]) -> Object:
     return {"allOf": [element]} if "$ref" in element else element
 
 
-def _custom(resource: Resource) -> Object:
+def _custom(resource: Resource, metadata: str) -> Object:
     schema: Object = dict(schema_of(resource))
-    metadata = {"allOf": [{"$ref": f"{_PREFIX}V1ObjectMeta"}], "description": "Standard object's metadata."}
     schema["properties"] = {
         "apiVersion": {"type": "string", "description": _API_VERSION},
         "kind": {"type": "string", "description": _KIND},
         **(schema.get("properties") or {}),
-        "metadata": metadata,
+        "metadata": {"allOf": [{"$ref": _PREFIX + metadata}], "description": "Standard object's metadata."},
     }
     return schema
 
