@@ -1,0 +1,77 @@
+"""Starts and stops all controllers, as kube-controller-manager does.
+
+async with Controllers(api, node=NodeFacts("meshdojo", "127.64.0.1", "v1.34.4"), ca=pem):
+    ...
+"""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+from typing import Self
+
+from meshdojo.cluster.client import Client
+from meshdojo.cluster.errors import StatusError
+from meshdojo.cluster.informer import Informers
+from meshdojo.kubernetes.controllers.controller import Cluster, Controller
+from meshdojo.kubernetes.controllers.deployments import DeploymentController
+from meshdojo.kubernetes.controllers.endpoints import EndpointsController
+from meshdojo.kubernetes.controllers.endpointslices import EndpointSliceController
+from meshdojo.kubernetes.controllers.events import Events
+from meshdojo.kubernetes.controllers.nodes import NodeFacts, NodeRegistration
+from meshdojo.kubernetes.controllers.replicasets import ReplicaSetController
+from meshdojo.kubernetes.controllers.scheduler import Scheduler
+from meshdojo.kubernetes.controllers.serviceaccounts import RootCAPublisher, ServiceAccountController
+
+SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
+
+
+class Controllers:
+    """All controllers over one API. Use it as an async context manager, in the event loop of the API.
+
+    `ca` is the PEM certificate that signed the API server's, for pods. `informers` may be shared with others in the
+    same process (the kubelet); they are started here and stopped with the controllers.
+    """
+
+    def __init__(self, client: Client, *, node: NodeFacts, ca: str, informers: Informers | None = None) -> None:
+        self.client = client
+        self.informers = informers or Informers(client)
+        self.events = Events(client)
+        self._node = NodeRegistration(client, node)
+        cluster = Cluster(client, self.informers, self.events)
+        self.controllers: tuple[Controller, ...] = (
+            ServiceAccountController(cluster),
+            RootCAPublisher(cluster, ca),
+            DeploymentController(cluster),
+            ReplicaSetController(cluster),
+            Scheduler(cluster),
+            EndpointSliceController(cluster),
+            EndpointsController(cluster),
+        )
+
+    async def __aenter__(self) -> Self:
+        for namespace in SYSTEM_NAMESPACES:
+            await self._ensure_namespace(namespace)
+        await self._node.start()
+        self.events.start()
+        await self.informers.start()
+        for controller in self.controllers:
+            controller.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await asyncio.gather(*(controller.stop() for controller in self.controllers))
+        await self.informers.stop()
+        await self.events.stop()
+        await self._node.stop()
+
+    async def _ensure_namespace(self, name: str) -> None:
+        try:
+            await self.client.create(
+                "namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+            )
+        except StatusError as error:
+            if error.reason != "AlreadyExists":
+                raise

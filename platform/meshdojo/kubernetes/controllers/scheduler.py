@@ -1,0 +1,188 @@
+"""The scheduler: binds each pod to a node that it fits on, or says why there is none.
+
+Filters: cordoned nodes, nodeSelector, required node affinity, taints, requests of CPU, memory and pods.
+Source: ``k8s.io/kubernetes/pkg/scheduler`` (framework/plugins).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
+
+from meshdojo.cluster.client import Object
+from meshdojo.cluster.errors import StatusError
+from meshdojo.cluster.informer import Key, key_of
+from meshdojo.kubernetes.controllers import pod_status, quantities
+from meshdojo.kubernetes.controllers.controller import Cluster, Controller
+from meshdojo.kubernetes.selectors import LabelSelector
+from meshdojo.kubernetes.timestamps import now
+
+RESOURCES = ("cpu", "memory")
+BY_NODE = "node"
+
+
+class Scheduler(Controller):
+    """Binds pods whose schedulerName is default-scheduler."""
+
+    name = "default-scheduler"
+
+    def __init__(self, cluster: Cluster) -> None:
+        super().__init__(cluster)
+        self.nodes = self.follow("nodes", lambda old, new: self._waiting())
+        self.pods = self.follow("pods", self._to_schedule)
+        self.pods.add_index(BY_NODE, lambda pod: filter(None, [pod["spec"].get("nodeName")]))
+
+    async def reconcile(self, key: Key) -> None:
+        pod = self.pods.get(*key)
+        if pod is None or not _is_waiting(pod):
+            return
+        reasons: Counter[str] = Counter()
+        for node in self.nodes.items():
+            unfit = self._unfit(pod, node)
+            if not unfit:
+                await self._bind(pod, node["metadata"]["name"])
+                return
+            reasons.update(unfit)
+        await self._give_up(pod, reasons)
+
+    def _to_schedule(self, old: Object | None, new: Object | None) -> Iterable[Key]:
+        if new and _is_waiting(new):
+            yield key_of(new)
+        left = old and old["spec"].get("nodeName") and (new is None or pod_status.is_terminal(new))
+        if left:  # room for others
+            yield from self._waiting()
+
+    def _waiting(self) -> Iterable[Key]:
+        return [key_of(pod) for pod in self.informers.of("pods").items() if _is_waiting(pod)]
+
+    async def _bind(self, pod: Object, node: str) -> None:
+        namespace, name = key_of(pod)
+        binding = {
+            "apiVersion": "v1",
+            "kind": "Binding",
+            "metadata": {"name": name, "namespace": namespace, "uid": pod["metadata"]["uid"]},
+            "target": {"apiVersion": "v1", "kind": "Node", "name": node},
+        }
+        try:
+            await self.client.create("pods", binding, namespace, subresource="binding", name=name)
+        except StatusError as error:
+            if error.code in (404, 409):  # gone, or bound by somebody else
+                return
+            raise
+        self.recorder.normal(pod, "Scheduled", f"Successfully assigned {namespace}/{name} to {node}")
+
+    async def _give_up(self, pod: Object, reasons: Mapping[str, int]) -> None:
+        message = _words(len(self.nodes.items()), reasons)
+        known = pod_status.condition(pod, "PodScheduled")
+        if known is not None and known["status"] == "False" and known["message"] == message:
+            return
+        self.recorder.warning(pod, "FailedScheduling", message)
+        condition = {
+            "type": "PodScheduled",
+            "status": "False",
+            "reason": "Unschedulable",
+            "message": message,
+            "lastProbeTime": None,
+            "lastTransitionTime": known["lastTransitionTime"] if known else now(),
+            "observedGeneration": pod["metadata"].get("generation", 1),
+        }
+        status = pod.get("status") or {}
+        others = [one for one in status.get("conditions") or () if one["type"] != "PodScheduled"]
+        await self.write_status(self.pods, pod, {**status, "conditions": [*others, condition]})
+
+    def _unfit(self, pod: Object, node: Object) -> list[str]:
+        """Why the pod cannot run on this node; [] if it can."""
+        if node["spec"].get("unschedulable"):
+            return ["node(s) were unschedulable"]
+        if not _selected(pod["spec"], node):
+            return ["node(s) didn't match Pod's node affinity/selector"]
+        taint = _untolerated(pod["spec"], node)
+        if taint is not None:
+            return [f"node(s) had untolerated taint {{{taint['key']}: {taint.get('value', '')}}}"]
+        return self._insufficient(pod, node)
+
+    def _insufficient(self, pod: Object, node: Object) -> list[str]:
+        allocatable = node["status"]["allocatable"]
+        there = [one for one in self.pods.indexed(BY_NODE, node["metadata"]["name"]) if not pod_status.is_terminal(one)]
+        reasons = ["Too many pods"] if len(there) + 1 > int(allocatable.get("pods", "0")) else []
+        for resource in RESOURCES:
+            request = requested(pod, resource)
+            used = sum((requested(one, resource) for one in there), Fraction(0)) if request else 0
+            if request and used + request > quantities.parse(allocatable.get(resource, "0")):
+                reasons.append(f"Insufficient {resource}")
+        return reasons
+
+
+def requested(pod: Object, resource: str) -> Fraction:
+    """What a pod asks of a resource in all: containers and sidecars together, or the largest init container."""
+    spec = pod["spec"]
+    running = sum((_request(container, resource) for container in spec.get("containers") or ()), Fraction(0))
+    largest = Fraction(0)
+    for container in spec.get("initContainers") or ():
+        if container.get("restartPolicy") == "Always":
+            running += _request(container, resource)
+        else:
+            largest = max(largest, _request(container, resource))
+    return max(running, largest)
+
+
+def _request(container: Object, resource: str) -> Fraction:
+    return quantities.parse(((container.get("resources") or {}).get("requests") or {}).get(resource, 0))
+
+
+def _is_waiting(pod: Object) -> bool:
+    spec = pod["spec"]
+    mine = spec.get("schedulerName", "default-scheduler") == "default-scheduler"
+    return mine and not spec.get("nodeName") and pod_status.is_active(pod) and not spec.get("schedulingGates")
+
+
+def _selected(spec: Object, node: Object) -> bool:
+    labels = node["metadata"].get("labels") or {}
+    if not (spec.get("nodeSelector") or {}).items() <= labels.items():
+        return False
+    affinity = ((spec.get("affinity") or {}).get("nodeAffinity") or {}).get(
+        "requiredDuringSchedulingIgnoredDuringExecution"
+    )
+    terms = (affinity or {}).get("nodeSelectorTerms")
+    return terms is None or any(_matches(term, labels) for term in terms)
+
+
+def _matches(term: Object, labels: Mapping[str, str]) -> bool:
+    expressions = [one for one in term.get("matchExpressions") or () if one["operator"] not in ("Gt", "Lt")]
+    compared = [one for one in term.get("matchExpressions") or () if one["operator"] in ("Gt", "Lt")]
+    if not LabelSelector.from_object({"matchExpressions": expressions}).matches_labels(labels):
+        return False
+    return bool(expressions or compared) and all(_compares(one, labels.get(one["key"], "")) for one in compared)
+
+
+def _compares(expression: Object, value: str) -> bool:
+    if not value.isdigit():
+        return False
+    bound = int(expression["values"][0])
+    return int(value) > bound if expression["operator"] == "Gt" else int(value) < bound
+
+
+def _untolerated(spec: Object, node: Object) -> Object | None:
+    """The first taint that keeps the pod away."""
+    taints = [taint for taint in node["spec"].get("taints") or () if taint["effect"] in ("NoSchedule", "NoExecute")]
+    tolerations = spec.get("tolerations") or ()
+    return next((taint for taint in taints if not any(_tolerates(one, taint) for one in tolerations)), None)
+
+
+def _tolerates(toleration: Object, taint: Object) -> bool:
+    if toleration.get("effect") not in (None, "", taint["effect"]):
+        return False
+    if toleration.get("operator") == "Exists":
+        return toleration.get("key") in (None, "", taint["key"])
+    same = (taint["key"], taint.get("value", ""))
+    return (toleration.get("key"), toleration.get("value", "")) == same
+
+
+def _words(nodes: int, reasons: Mapping[str, int]) -> str:
+    """The message of a FailedScheduling event (framework.FitError)."""
+    if not nodes:
+        return "no nodes available to schedule pods"
+    listed = ", ".join(sorted(f"{count} {reason}" for reason, count in reasons.items()))
+    helpless = f"0/{nodes} nodes are available: {nodes} Preemption is not helpful for scheduling."
+    return f"0/{nodes} nodes are available: {listed}. no new claims to deallocate, preemption: {helpless}"
