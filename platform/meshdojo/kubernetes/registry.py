@@ -21,16 +21,12 @@ from meshdojo.kubernetes.conversion import to_storage, to_version
 from meshdojo.kubernetes.errors import FieldError
 from meshdojo.kubernetes.requests import Options
 from meshdojo.kubernetes.resources import Catalogue, Resource
+from meshdojo.kubernetes.schema import apply_defaults, decode, validate
 from meshdojo.kubernetes.selectors import predicate
 from meshdojo.kubernetes.store import Stale, Store
 from meshdojo.kubernetes.strategies.registry import Strategies
 from meshdojo.kubernetes.strategies.strategy import Strategy, with_field
 from meshdojo.kubernetes.timestamps import now
-
-try:
-    from meshdojo.kubernetes.schema import apply_defaults, decode, validate
-except ImportError:
-    from meshdojo.kubernetes._without_schema import apply_defaults, decode, validate
 
 # No vowels, no easily confused digits. Source: k8s.io/apimachinery/pkg/util/rand.
 _ALPHANUMS = "bcdfghjklmnpqrstvwxz2456789"

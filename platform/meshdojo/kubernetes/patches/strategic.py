@@ -12,11 +12,9 @@ from meshdojo.cluster.client import Object
 from meshdojo.kubernetes import errors
 from meshdojo.kubernetes.errors import FieldError
 from meshdojo.kubernetes.resources import Resource
+from meshdojo.kubernetes.schema import merge_key
 
-try:
-    from meshdojo.kubernetes.schema import merge_keys
-except ImportError:
-    from meshdojo.kubernetes._without_schema import merge_keys
+Path = tuple[str, ...]
 
 DIRECTIVE, RETAIN_KEYS = "$patch", "$retainKeys"
 ELEMENT_ORDER, DELETE_PRIMITIVES = "$setElementOrder/", "$deleteFromPrimitiveList/"
@@ -24,10 +22,10 @@ ELEMENT_ORDER, DELETE_PRIMITIVES = "$setElementOrder/", "$deleteFromPrimitiveLis
 
 def strategic_merge(resource: Resource, current: Object, patch: Object) -> Object:
     """`current` with `patch` merged in. Raises StatusError 400, 422 for a directive that makes no sense."""
-    return _merge_object(resource, "", current, patch)
+    return _merge_object(resource, (), current, patch)
 
 
-def _merge_object(resource: Resource, path: str, current: Any, patch: Object) -> Object:
+def _merge_object(resource: Resource, path: Path, current: Any, patch: Object) -> Object:
     directive = patch.get(DIRECTIVE)
     if directive == "replace":
         return {key: value for key, value in patch.items() if key != DIRECTIVE}
@@ -39,7 +37,7 @@ def _merge_object(resource: Resource, path: str, current: Any, patch: Object) ->
         )
     merged = _retained(current if isinstance(current, dict) else {}, patch)
     for field in {_field(key): None for key in patch if key not in (DIRECTIVE, RETAIN_KEYS)}:
-        _merge_field(resource, f"{path}.{field}" if path else field, field, merged, patch)
+        _merge_field(resource, (*path, field), field, merged, patch)
     return merged
 
 
@@ -56,7 +54,7 @@ def _retained(current: Object, patch: Object) -> Object:
     return {key: value for key, value in current.items() if key in keep}
 
 
-def _merge_field(resource: Resource, path: str, field: str, merged: Object, patch: Object) -> None:
+def _merge_field(resource: Resource, path: Path, field: str, merged: Object, patch: Object) -> None:
     """Merge one field of the patch, with the directives about it, into `merged`."""
     value = patch.get(field)
     order = patch.get(ELEMENT_ORDER + field)
@@ -75,9 +73,9 @@ def _merge_field(resource: Resource, path: str, field: str, merged: Object, patc
 
 
 def _merge_list(
-    resource: Resource, path: str, current: list[Any], patch: list[Any], order: list[Any] | None, unwanted: list[Any]
+    resource: Resource, path: Path, current: list[Any], patch: list[Any], order: list[Any] | None, unwanted: list[Any]
 ) -> list[Any]:
-    key = merge_keys(resource, path)
+    key = merge_key(resource, path)
     if key is None:
         return patch
     if not key:
@@ -92,7 +90,7 @@ def _merge_list(
     return _ordered(merged, [item.get(key) for item in merged], wanted, before)
 
 
-def _merge_items(resource: Resource, path: str, key: str, current: list[Any], patch: list[Any]) -> list[Any]:
+def _merge_items(resource: Resource, path: Path, key: str, current: list[Any], patch: list[Any]) -> list[Any]:
     merged = list(current)
     for item in patch:
         if not isinstance(item, dict) or key not in item:

@@ -1,0 +1,1 @@
+"""Who a request comes from (tokens), and whether they may (authorisation)."""

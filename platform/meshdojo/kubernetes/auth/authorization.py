@@ -1,0 +1,48 @@
+"""Whether a user may do what they ask for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from meshdojo.kubernetes.requests import User
+
+
+@dataclass(frozen=True)
+class Access:
+    """What is asked for: a verb on a resource, or on a path that is none (`path`)."""
+
+    user: User
+    verb: str
+    group: str = ""
+    resource: str = ""
+    subresource: str = ""
+    namespace: str = ""
+    name: str = ""
+    path: str = ""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Allowed or not, and why."""
+
+    allowed: bool
+    reason: str = ""
+
+
+class Authorizer(Protocol):
+    """Decides about every request that comes over HTTP."""
+
+    def authorize(self, access: Access) -> Decision: ...
+
+
+class AlwaysAllow:
+    """Every authenticated user may do everything; nobody else may do more than look at health and version."""
+
+    _PUBLIC = ("/healthz", "/livez", "/readyz", "/version")
+
+    def authorize(self, access: Access) -> Decision:
+        """By group membership alone."""
+        if "system:authenticated" in access.user.groups:
+            return Decision(True)
+        return Decision(access.path.startswith(self._PUBLIC))
