@@ -41,7 +41,7 @@ class CookieAttribute(Model):
 class HTTPCookie(Model):
     """A cookie that ties a client to a pod. The proxy sets it where a client has none and a ttl is given."""
 
-    name: str = Field(description="Name of the cookie.")
+    name: str = Field(description="The cookie's name.")
     path: str = Field(default="", description="Path of the cookie.")
     ttl: AnyDuration | None = Field(default=None, description="Life of the cookie; 0s makes it a session cookie.")
     attributes: tuple[CookieAttribute, ...] = Field(default=(), description="Further attributes of the cookie.")

@@ -40,7 +40,9 @@ class PeerAuthenticationSpec(Model):
     mtls: MutualTLS | None = Field(default=None, description="The mode for all ports.")
     port_level_mtls: Annotated[
         dict[str, MutualTLS],
-        schema(Rule("self.all(key, 0 < int(key) && int(key) <= 65535)", "port must be between 1-65535")),
+        schema(
+            Rule("self.all(key, 0 < int(key) && int(key) <= 65535)", "port must be between 1-65535"), minProperties=1
+        ),
     ] = Field(default_factory=dict, description="Modes by the workload's own port (not the service's).")
 
 
