@@ -53,7 +53,7 @@ class EmbeddedBackend:
         except (ClusterError, OSError) as error:
             return Status(running=True, ready=False, detail=str(error))
         detail = f"process {process.pid}, API at {self.instance.server}"
-        return Status(running=True, ready=True, kubernetes=str(version["gitVersion"]), istio=istio, detail=detail)
+        return Status(running=True, ready=True, kubernetes=version, istio=istio, detail=detail)
 
     async def ensure_istio(self, progress: Progress, profile: str = "demo") -> None:
         self._require()

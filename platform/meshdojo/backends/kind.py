@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from meshdojo.course.content import content_root
+from meshdojo.course.images import load_images
 
 from meshdojo.backends.base import BackendError, BackendMissing, BackendNotRunning, Progress, Status
 from meshdojo.backends.commands import run
@@ -71,9 +72,7 @@ class KindBackend:
                 version = await client.version()
         except (ClusterError, OSError) as error:
             return Status(running=True, ready=False, detail=str(error))
-        return Status(
-            running=True, ready=True, kubernetes=str(version["gitVersion"]), detail=f"kind cluster {self.cluster!r}"
-        )
+        return Status(running=True, ready=True, kubernetes=version, detail=f"kind cluster {self.cluster!r}")
 
     async def ensure_istio(self, progress: Progress, profile: str = "demo") -> None:
         async with HTTPClient.from_kubeconfig(self.kubeconfig) as client:
@@ -84,16 +83,16 @@ class KindBackend:
                 await self._pin_gateway(client)
 
     async def ensure_images(self, progress: Progress) -> None:
+        apps = content_root() / "apps"
+        found = load_images(apps)
         present = await run("docker", "exec", f"{self.cluster}-control-plane", "crictl", "images")
-        for image, context in _app_images():
-            repository, _, tag = image.rpartition(":")
-            if any(repository in line and f" {tag} " in line for line in present.splitlines()):
+        for image in found.images:
+            if any(_lists(line, image.name, found.tag) for line in present.splitlines()):
                 continue
-            progress(f"building and loading {image}")
-            await run(
-                "docker", "build", "--quiet", "--tag", image, "--file", str(context / "Dockerfile"), str(context.parent)
-            )
-            await run("kind", "load", "docker-image", "--name", self.cluster, image)
+            name = f"{image.name}:{found.tag}"
+            progress(f"building and loading {name}")
+            await run("docker", "build", "--quiet", "--target", image.target, "--tag", name, str(apps))
+            await run("kind", "load", "docker-image", "--name", self.cluster, name)
 
     async def reset(self, *namespaces: str) -> None:
         async with HTTPClient.from_kubeconfig(self.kubeconfig) as client:
@@ -149,12 +148,9 @@ def _cluster_config() -> dict[str, object]:
     }
 
 
-def _app_images() -> list[tuple[str, Path]]:
-    """Each image with the folder of its Dockerfile; the build context is ``apps/``."""
-    from meshdojo.course.images import load_images
-
-    apps = content_root() / "apps"
-    return [(image.name, apps / image.folder) for image in load_images(apps)]
+def _lists(line: str, name: str, tag: str) -> bool:
+    """Whether this line of ``crictl images`` (repository and tag in two columns, or joined) names the image."""
+    return ":".join(line.split()[:2]).removeprefix("docker.io/").startswith(f"{name}:{tag}")
 
 
 async def _has_istiod(client: HTTPClient) -> bool:
