@@ -20,7 +20,7 @@ ANYTHING = "..."
 
 @dataclass(frozen=True)
 class Mask:
-    """One rule: what `pattern` finds becomes `<name>`. Groups named `keep…` stay. `why` is for the documentation."""
+    """One rule: what `pattern` finds becomes `<name>`. A group named `keep` stays. `why` is for the documentation."""
 
     name: str
     pattern: re.Pattern[str]
@@ -30,8 +30,7 @@ class Mask:
         return self.pattern.sub(self._replace, text)
 
     def _replace(self, match: re.Match[str]) -> str:
-        groups = match.groupdict()
-        return f"{groups.get('keep') or ''}<{self.name}>{groups.get('keep_after') or ''}"
+        return f"{match.groupdict().get('keep') or ''}<{self.name}>"
 
 
 # The alphabet of k8s.io/apimachinery/pkg/util/rand: no vowels and nothing that looks like another letter.
@@ -69,9 +68,7 @@ ALWAYS = (
     Mask(
         "age",
         # Alone in a column or in `(… ago)`; k8s.io/apimachinery/pkg/util/duration prints at most two units.
-        re.compile(
-            r"(?P<keep>(?:^|(?<=\s)|(?<=\()))\d{1,4}(?:ms|[smhdy])(?:\d{1,3}[smhd])?(?P<keep_after>(?: ago\))?)(?=\s|\)|$)"
-        ),
+        re.compile(r"(?:(?<=[\s(])|^)\d{1,4}(?:ms|[smhdy])(?:\d{1,3}[smhd])?(?=[\s)]|$)", re.MULTILINE),
         "ages and durations: 5s, 2m30s, 4d2h",
     ),
     Mask(
@@ -89,7 +86,7 @@ ALWAYS = (
 ON_REQUEST = {
     "counts": Mask(
         "count",
-        re.compile(r"(?P<keep>^\s*)\d+(?P<keep_after> )", re.MULTILINE),
+        re.compile(r"(?P<keep>^\s*)\d+(?= )", re.MULTILINE),
         "the number in front of each line, as `uniq -c` prints it, where chance decides it",
     ),
 }

@@ -1,0 +1,218 @@
+"""Waiting until every proxy runs by what the API server holds now.
+
+Istio has no way to ask "has this resource arrived?" (`istioctl x wait` and the tracking behind it are gone), so three
+things are established, in this order, from what istiod tells about itself:
+
+1. *istiod has read the resources.* Its ``/debug/configz`` lists what its watches have delivered; each of Istio's
+   resources that the API server holds must be there in the same resourceVersion or a later one, and no other.
+2. *nothing is waiting to be translated.* istiod collects changes until none has come for PILOT_DEBOUNCE_AFTER (100 ms
+   unless its environment says otherwise), then takes one snapshot of all it has read and pushes. So the count of
+   changes (the metric ``pilot_inbound_updates``) must stand still for longer than that.
+3. *the proxies have said yes.* For every proxy and type of resource ``/debug/syncz`` gives the last version sent and
+   the last one acknowledged: the two must be the same. A proxy that refused a version is reported with its words.
+
+Source: pilot/pkg/xds/discovery.go (debounce) and debug.go of Istio 1.31; tried on kind. The debug pages are served to
+istiod's own loopback only, so they are asked for by exec (``pilot-discovery request``) where the API server's pod proxy
+is turned away; the metrics are open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from meshdojo.checks.outcome import CannotJudge
+from meshdojo.checks.probe import is_ready
+from meshdojo.cluster.client import Object
+from meshdojo.cluster.errors import StatusError
+from meshdojo.cluster.http import HTTPClient
+
+NAMESPACE, PORT = "istio-system", 15014
+DEBOUNCE_SECONDS = 0.1
+POLL_SECONDS = 0.02
+KINDS = (
+    "virtualservices.networking.istio.io",
+    "destinationrules.networking.istio.io",
+    "gateways.networking.istio.io",
+    "serviceentries.networking.istio.io",
+    "sidecars.networking.istio.io",
+    "peerauthentications.security.istio.io",
+    "requestauthentications.security.istio.io",
+    "authorizationpolicies.security.istio.io",
+    "telemetries.telemetry.istio.io",
+)
+_NO_ISTIO = "'meshdojo reset LAB' sets the lab up again, Istio included."
+_UPDATES = re.compile(r"^pilot_inbound_updates\{[^}]*\} (\S+)$", re.MULTILINE)
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m)")
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}
+
+Key = tuple[str, str, str]
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """What istiod knows of one proxy: `pending` has the types whose last version is not acknowledged."""
+
+    name: str
+    pending: tuple[str, ...]
+    errors: tuple[str, ...]
+
+
+class Convergence:
+    """Waits for the proxies of one cluster."""
+
+    def __init__(self, client: HTTPClient) -> None:
+        self._client = client
+        self._by_exec = False
+
+    async def wait(self, seconds: float = 20.0) -> None:
+        """Return once every proxy has acknowledged all there is.
+
+        Raises CannotJudge when Istio is not there, when it takes longer than `seconds`, or (with the proxy's words)
+        when a proxy refuses what istiod sent.
+        """
+        istiod = await self._istiod()
+        stage = _Stage()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._read(istiod, stage)
+                await self._settled(istiod, stage)
+        except TimeoutError:
+            raise CannotJudge(f"the mesh did not settle within {seconds:g} s: {stage.text}", "Try again.") from None
+
+    async def _istiod(self) -> Object:
+        found = await self._client.list("pods", NAMESPACE, labels="app=istiod")
+        for pod in found.items:
+            if is_ready(pod):
+                return pod
+        reason = "istiod is not ready" if found.items else "Istio is not installed: there is no istiod"
+        raise CannotJudge(reason, _NO_ISTIO)
+
+    async def _read(self, istiod: Object, stage: _Stage) -> None:
+        """Step 1."""
+        while True:
+            wanted, read = await self._wanted(), versions(json.loads(await self._debug(istiod, "configz")))
+            behind = not_read(wanted, read)
+            if not behind:
+                return
+            stage.text = f"istiod has not read {', '.join('/'.join(key) for key in behind)}"
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def _settled(self, istiod: Object, stage: _Stage) -> None:
+        """Steps 2 and 3."""
+        # Half as long again as istiod itself waits, so that its own timer has fired.
+        quiet = 1.5 * debounce_seconds(istiod)
+        count, since = await self._updates(istiod), time.monotonic()
+        while True:
+            await asyncio.sleep(max(POLL_SECONDS, quiet - (time.monotonic() - since)))
+            now = await self._updates(istiod)
+            if now != count:
+                stage.text = "istiod is still receiving changes"
+                count, since = now, time.monotonic()
+                continue
+            proxies = parse_syncz(json.loads(await self._debug(istiod, "syncz")))
+            refused = [error for proxy in proxies for error in proxy.errors]
+            if refused:
+                raise CannotJudge(f"a proxy refused its configuration: {refused[0]}", "Look at what you applied last.")
+            pending = [proxy for proxy in proxies if proxy.pending]
+            if not pending:
+                return
+            stage.text = f"{pending[0].name} has not acknowledged {', '.join(pending[0].pending)}"
+
+    async def _wanted(self) -> Mapping[Key, str]:
+        lists = await asyncio.gather(*(self._list(kind) for kind in KINDS))
+        return versions([obj for items in lists for obj in items])
+
+    async def _list(self, kind: str) -> list[Object]:
+        try:
+            return (await self._client.list(kind)).items
+        except StatusError as error:
+            if error.code != 404:
+                raise
+            return []  # an older Istio without this kind, or none at all
+
+    async def _updates(self, istiod: Object) -> float:
+        """How many changes istiod has received since it started."""
+        text = (await self._client.raw("GET", f"{_proxy_path(istiod)}/metrics")).decode()
+        return sum(float(number) for number in _UPDATES.findall(text))
+
+    async def _debug(self, istiod: Object, page: str) -> bytes:
+        if not self._by_exec:
+            try:
+                return await self._client.raw("GET", f"{_proxy_path(istiod)}/debug/{page}")
+            except StatusError as error:
+                if error.code not in (401, 403):
+                    raise
+                self._by_exec = True
+        command = ["pilot-discovery", "request", "GET", f"/debug/{page}"]
+        result = await self._client.exec(NAMESPACE, istiod["metadata"]["name"], command, "discovery")
+        # A line of istiod's own log may come first.
+        start = result.stdout.find(b"\n[") + 1 if not result.stdout.startswith(b"[") else 0
+        if result.exit_code != 0 or not result.stdout[start:].startswith(b"["):
+            said = (result.stderr or result.stdout).decode(errors="replace")[-200:]
+            raise CannotJudge(f"istiod does not answer /debug/{page}: {said}", "Look at istiod's log.")
+        return result.stdout[start:]
+
+
+@dataclass
+class _Stage:
+    """How far a wait has come, for the message when it takes too long."""
+
+    text: str = "istiod does not answer"
+
+
+def _proxy_path(istiod: Object) -> str:
+    return f"/api/v1/namespaces/{NAMESPACE}/pods/{istiod['metadata']['name']}:{PORT}/proxy"
+
+
+def versions(objects: list[Object]) -> dict[Key, str]:
+    """kind, namespace and name of each object, with its resourceVersion; those that istiod makes up have none."""
+    return {
+        (obj["kind"], obj["metadata"].get("namespace", ""), obj["metadata"]["name"]): version
+        for obj in objects
+        if (version := obj["metadata"].get("resourceVersion"))
+    }
+
+
+def not_read(wanted: Mapping[Key, str], read: Mapping[Key, str]) -> list[Key]:
+    """The objects that istiod has in an older version, not yet, or (deleted since) still."""
+    kinds = {key[0] for key in wanted} | {"VirtualService", "DestinationRule", "Gateway"}
+    behind = [key for key, version in wanted.items() if not _at_least(read.get(key, ""), version)]
+    return behind + [key for key in read if key not in wanted and key[0] in kinds]
+
+
+def _at_least(version: str, wanted: str) -> bool:
+    if version.isdigit() and wanted.isdigit():
+        return int(version) >= int(wanted)
+    return version == wanted
+
+
+def parse_syncz(proxies: list[dict[str, Any]]) -> list[Proxy]:
+    """The answer of ``/debug/syncz``, proxy by proxy."""
+    return [_proxy(entry) for entry in proxies]
+
+
+def _proxy(entry: dict[str, Any]) -> Proxy:
+    pending, errors = [], []
+    for url, state in entry.get("resources", {}).items():
+        kind = url.rsplit(".", 1)[-1]
+        if state.get("lastError"):
+            errors.append(f"{entry['proxy']}: {kind}: {state['lastError']}")
+        elif state.get("sent") and state.get("sent") != state.get("acked"):
+            pending.append(kind)
+    return Proxy(entry["proxy"], tuple(pending), tuple(errors))
+
+
+def debounce_seconds(istiod: Object) -> float:
+    """How long istiod waits for a pause in the changes: PILOT_DEBOUNCE_AFTER of its container, or Istio's default."""
+    for container in istiod["spec"]["containers"]:
+        for variable in container.get("env", ()):
+            if variable["name"] == "PILOT_DEBOUNCE_AFTER":
+                parts = _DURATION.findall(variable.get("value", ""))
+                return sum(float(number) * _UNITS[unit] for number, unit in parts)
+    return DEBOUNCE_SECONDS

@@ -1,0 +1,68 @@
+"""The checks by name. One module per lab, in `labs/`; each check is an async function with the `check` decorator."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+
+from meshdojo.checks.mesh import Mesh
+from meshdojo.checks.outcome import Outcome
+
+Judge = Callable[[Mesh], Awaitable[Outcome]]
+
+
+@dataclass(frozen=True)
+class Check:
+    """A check: `id` is ``LAB.NAME``, `title` what the learner reads beside the tick."""
+
+    id: str
+    title: str
+    sends_load: bool
+    judge: Judge
+
+    @property
+    def lab(self) -> str:
+        return self.id.partition(".")[0]
+
+
+class UnknownCheck(Exception):
+    """There is no check with this name; the message lists those of the lab."""
+
+
+_checks: dict[str, Check] = {}
+
+
+def check(id: str, *, title: str, sends_load: bool = False) -> Callable[[Judge], Judge]:
+    """Register a function as the check `id`. `sends_load`: it has the probe send requests."""
+
+    def register(judge: Judge) -> Judge:
+        if id in _checks:
+            raise ValueError(f"two checks are named {id!r}")
+        _checks[id] = Check(id, title, sends_load, judge)
+        return judge
+
+    return register
+
+
+def all_checks() -> dict[str, Check]:
+    """Every check, by id."""
+    from meshdojo.checks import labs
+
+    for module in pkgutil.iter_modules(labs.__path__):
+        importlib.import_module(f"{labs.__name__}.{module.name}")
+    return dict(_checks)
+
+
+def find(ids: Iterable[str]) -> list[Check]:
+    """The checks with these ids, in order. Raises UnknownCheck."""
+    known = all_checks()
+    found = []
+    for id in ids:
+        if id not in known:
+            lab = id.partition(".")[0]
+            of_lab = sorted(name for name in known if name.startswith(f"{lab}."))
+            raise UnknownCheck(f"check {id!r} does not exist; checks of {lab!r}: {', '.join(of_lab) or 'none'}")
+        found.append(known[id])
+    return found
