@@ -177,16 +177,15 @@ class DeploymentController(Controller):
         return await self._show_revision(rollout, revisions.annotation(changed, revisions.REVISION))
 
     async def _show_revision(self, rollout: Rollout, revision: str) -> Rollout:
+        """Write the revision through the status: as a change of metadata it would be a new generation."""
         deployment = rollout.deployment
-        if revisions.annotation(deployment, revisions.REVISION) == revision:
+        changed = revisions.with_annotations(deployment, {revisions.REVISION: revision})
+        if changed is deployment:
             return rollout
-        namespace, name = key_of(deployment)
-        patch = {"metadata": {"annotations": {revisions.REVISION: revision}}}
-        written = await self.client.patch("deployments.apps", name, patch, namespace)
+        namespace = deployment["metadata"]["namespace"]
+        written = await self.client.update("deployments.apps", changed, namespace, subresource="status")
         self.deployments.observe(written)
-        if written["metadata"]["generation"] != deployment["metadata"]["generation"]:
-            raise _changed_meanwhile(name)
-        return replace(rollout, deployment={**deployment, "metadata": written["metadata"]})
+        return replace(rollout, deployment=written)
 
     async def _make_newest(self, rollout: Rollout) -> Rollout:
         deployment = rollout.deployment

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from meshdojo.cluster.client import Object, Propagation
 from meshdojo.kubernetes.requests import Options
-from meshdojo.kubernetes.strategies.strategy import Strategy
+from meshdojo.kubernetes.strategies.strategy import Strategy, with_field
 
 JOB_WARNING = (
     "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set "
@@ -19,6 +19,12 @@ class DeploymentStrategy(Strategy):
         """Annotations travel on to the replica sets, so changing them is a new generation."""
         annotations = (obj["metadata"].get("annotations") or {} for obj in (new, old))
         return super().changes_generation(new, old) or next(annotations) != next(annotations)
+
+    def prepare_status(self, new: Object, old: Object) -> Object:
+        """Annotations may come with a status: so the controller writes the revision without making a new generation."""
+        prepared = super().prepare_status(new, old)
+        metadata = with_field(prepared["metadata"], "annotations", new["metadata"].get("annotations"))
+        return {**prepared, "metadata": metadata}
 
 
 class JobStrategy(Strategy):
