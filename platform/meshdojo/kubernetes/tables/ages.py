@@ -13,7 +13,7 @@ _MINUTE, _HOUR, _DAY, _YEAR = 60, 3600, 86400, 86400 * 365
 
 
 def human_duration(duration: timedelta) -> str:
-    """``5s``, ``2m3s``, ``14m``, ``3h20m``, ``26h``, ``3d4h``, ``40d``, ``2y3d``: two units where the first is small."""
+    """``5s``, ``2m3s``, ``14m``, ``3h20m``, ``26h``, ``3d4h``, ``2y3d``: two units when the first is small."""
     seconds = int(duration.total_seconds())
     if duration.total_seconds() < 0:
         return "<invalid>" if seconds < -1 else "0s"
