@@ -10,6 +10,7 @@ from meshdojo.kubernetes import crds, errors
 from meshdojo.kubernetes.admission.chain import Chain
 from meshdojo.kubernetes.admission.namespaces import NamespaceLifecycle
 from meshdojo.kubernetes.allocator import Allocator
+from meshdojo.kubernetes.auth.tokens import TokenSigner
 from meshdojo.kubernetes.deletion import Deleter
 from meshdojo.kubernetes.patches.patch import patcher
 from meshdojo.kubernetes.patches.strategic import wrong_type
@@ -29,9 +30,11 @@ class Api:
     `options` says who asks and how (dry run, field validation, warnings); in process it may be left out.
     """
 
-    def __init__(self, store: Store, block: Block, catalogue: Catalogue | None = None) -> None:
+    def __init__(self, store: Store, block: Block, signer: TokenSigner | None = None) -> None:
+        """`signer` makes and verifies the tokens of service accounts; without one they end with the process."""
         self.store = store
-        self.catalogue = catalogue or Catalogue.builtin()
+        self.signer = signer or TokenSigner()
+        self.catalogue = Catalogue.builtin()
         self.block = block
         self.admission = Chain([NamespaceLifecycle(store, self.catalogue)])
         strategies = Strategies(Allocator(store, block))

@@ -16,6 +16,7 @@ from meshdojo.kubernetes.resources import Resource
 
 MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
 BAD_REQUEST = 400
+GONE = 410
 NOT_FOUND = 404
 RETRY_AFTER = "retryAfterSeconds"
 

@@ -1,0 +1,1 @@
+"""The API over HTTPS: what unmodified clients (kubectl, client libraries, istioctl) speak to."""

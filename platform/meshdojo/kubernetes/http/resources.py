@@ -1,0 +1,195 @@
+"""The REST verbs on resources."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from meshdojo.cluster.client import Object
+from meshdojo.kubernetes import errors
+from meshdojo.kubernetes.api import Api, parse_revision
+from meshdojo.kubernetes.http.bodies import read_body
+from meshdojo.kubernetes.http.forms import FORMS, show
+from meshdojo.kubernetes.http.lists import list_objects
+from meshdojo.kubernetes.http.negotiation import Accepted, negotiate, read_json, read_yaml
+from meshdojo.kubernetes.http.paths import ResourcePath
+from meshdojo.kubernetes.http.queries import delete_options, flag, write_options
+from meshdojo.kubernetes.http.responses import answer
+from meshdojo.kubernetes.http.watches import WatchStream
+from meshdojo.kubernetes.patches.patch import APPLY, CONTENT_TYPES
+from meshdojo.kubernetes.requests import Options, User
+from meshdojo.kubernetes.resources import Resource
+
+
+class ResourceHandler:
+    """Serves everything below a group version except what streams into pods."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self.streams: set[WatchStream] = set()
+
+    async def handle(self, request: Request, path: ResourcePath, user: User, verb: str) -> ASGIApp:
+        """The answer to a request. Raises StatusError."""
+        resource = self._api.catalogue.find(path.group, path.version, path.plural)
+        if resource is None or (path.subresource and path.subresource not in resource.subresources):
+            raise errors.unknown_resource()
+        if bool(path.namespace) != resource.namespaced and (path.namespace or path.name or verb == "create"):
+            raise errors.unknown_resource()
+        if not path.subresource and verb not in resource.verbs:
+            raise errors.method_not_allowed()
+        match verb:
+            case "get":
+                return self._get(request, path, resource)
+            case "list":
+                return self._list(request, path, resource)
+            case "watch":
+                return self._watch(request, path, resource)
+            case "delete" | "deletecollection":
+                return await self._delete(request, path, resource, user)
+        return await self._write(request, path, resource, user, verb)
+
+    # --- reading ----------------------------------------------------------------------------------------------
+
+    def _get(self, request: Request, path: ResourcePath, resource: Resource) -> Response:
+        accepted = negotiate(request.headers.get("accept", ""), FORMS)
+        revision = request.query_params.get("resourceVersion", "")
+        if revision and parse_revision(revision) > self._api.store.revision:
+            raise errors.too_large(parse_revision(revision), self._api.store.revision)
+        obj = self._read(resource, path)
+        return self._shown(request, resource, obj, accepted)
+
+    def _read(self, resource: Resource, path: ResourcePath) -> Object:
+        if path.subresource in ("", "status"):
+            return self._api.registry.get(resource, path.name, path.namespace or "")
+        return self._api.subresources.get(resource, path.name, path.namespace or "", path.subresource)
+
+    def _list(self, request: Request, path: ResourcePath, resource: Resource) -> Response:
+        accepted = negotiate(request.headers.get("accept", ""), FORMS)
+        found = list_objects(self._api, resource, path.namespace, request.query_params)
+        return self._shown(request, resource, found, accepted)
+
+    def _shown(self, request: Request, resource: Resource, value: Object, accepted: Accepted) -> Response:
+        body = show(resource, value, accepted.form, request.query_params)
+        pretty = "pretty" in request.query_params and flag(request.query_params, "pretty")
+        return answer(body, media_type=accepted.media_type, warnings=deprecations(resource), pretty=pretty)
+
+    def _watch(self, request: Request, path: ResourcePath, resource: Resource) -> WatchStream:
+        accepted = negotiate(request.headers.get("accept", "").replace(";stream=watch", ""), FORMS)
+        query = dict(request.query_params)
+        if path.name:
+            query["fieldSelector"] = f"metadata.name={path.name}"
+        stream = WatchStream(self._api, resource, path.namespace, query, accepted.form, self.streams.discard)
+        self.streams.add(stream)
+        return stream
+
+    # --- writing ----------------------------------------------------------------------------------------------
+
+    async def _write(self, request: Request, path: ResourcePath, resource: Resource, user: User, verb: str) -> Response:
+        accepted = negotiate(request.headers.get("accept", ""), FORMS)
+        kind = {"create": "CreateOptions", "update": "UpdateOptions", "patch": "PatchOptions"}[verb]
+        options = write_options(request.query_params, user, request.headers.get("user-agent", ""), kind)
+        options.warnings.extend(deprecations(resource))
+        if verb == "patch":
+            code, obj = await self._patch(request, path, resource, options)
+        else:
+            code, obj = await self._put_or_post(request, path, resource, options, verb)
+        body = show(resource, obj, accepted.form, request.query_params)
+        return answer(body, code, media_type=accepted.media_type, warnings=options.warnings)
+
+    async def _put_or_post(
+        self, request: Request, path: ResourcePath, resource: Resource, options: Options, verb: str
+    ) -> tuple[int, Object]:
+        obj = read_body(await request.body(), request.headers.get("content-type", ""), resource.kind)
+        if not path.subresource:
+            check_type(resource, obj)
+        if verb == "create":
+            created = await self._api.create(
+                resource, obj, path.namespace, subresource=path.subresource, name=path.name, options=options
+            )
+            return 201, created
+        existed = self._api.store.get(resource.storage, path.namespace or "", path.name) is not None
+        updated = await self._api.update(
+            resource, obj, path.namespace, subresource=path.subresource, name=path.name, options=options
+        )
+        return (200 if existed else 201), updated
+
+    async def _patch(
+        self, request: Request, path: ResourcePath, resource: Resource, options: Options
+    ) -> tuple[int, Object]:
+        content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        kind = CONTENT_TYPES.get(content_type)
+        if kind is None:
+            raise errors.unsupported_media_type(list(CONTENT_TYPES))
+        body = await request.body()
+        patch: Any = read_yaml(body) if content_type == APPLY else read_json(body)
+        existed = self._api.store.get(resource.storage, path.namespace or "", path.name) is not None
+        patched = await self._api.patch(
+            resource, path.name, patch, path.namespace, type=kind, subresource=path.subresource, options=options
+        )
+        return (200 if existed else 201), patched
+
+    async def _delete(self, request: Request, path: ResourcePath, resource: Resource, user: User) -> Response:
+        body = await request.body()
+        content_type = request.headers.get("content-type", "")
+        given = read_body(body, content_type, "DeleteOptions") if body.strip() else None
+        how, dry_run = delete_options(request.query_params, given)
+        options = Options(user=user, dry_run=dry_run)
+        if path.name:
+            deleted = await self._api.delete(
+                resource,
+                path.name,
+                path.namespace,
+                propagation=how.propagation,
+                grace_seconds=how.grace_seconds,
+                uid=how.uid,
+                resource_version=how.resource_version,
+                options=options,
+            )
+        else:
+            deleted = await self._delete_collection(request, path, resource, options, how)
+        return answer(deleted, warnings=options.warnings)
+
+    async def _delete_collection(
+        self, request: Request, path: ResourcePath, resource: Resource, options: Options, how: Any
+    ) -> Object:
+        query = request.query_params
+        labels, fields = query.get("labelSelector", ""), query.get("fieldSelector", "")
+        doomed = await self._api.delete_collection(
+            resource, path.namespace, labels=labels, fields=fields, how=how, options=options
+        )
+        metadata = {"resourceVersion": doomed.resource_version}
+        return {
+            "kind": resource.list_kind,
+            "apiVersion": resource.api_version,
+            "metadata": metadata,
+            "items": doomed.items,
+        }
+
+
+def check_type(resource: Resource, obj: Object) -> None:
+    """The body must be of the kind that the path names; left out is fine. Raises StatusError 400."""
+    stated, kind = obj.get("apiVersion"), obj.get("kind")
+    if stated and stated != resource.api_version:
+        raise errors.bad_request(
+            f"the API version in the data ({stated}) does not match the expected API version ({resource.api_version})"
+        )
+    if kind and kind != resource.kind:
+        raise errors.bad_request(
+            f'{kind} in version "{resource.version}" cannot be handled as a {resource.kind}: '
+            f"no kind {resource.kind} matches {kind}"
+        )
+
+
+def deprecations(resource: Resource) -> list[str]:
+    """Warnings that every use of the resource brings."""
+    if resource.storage == "endpoints":
+        return ["v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"]
+    if resource.crd is not None:
+        version = next(v for v in resource.crd["spec"]["versions"] if v["name"] == resource.version)
+        if version.get("deprecated"):
+            default = f"{resource.api_version} {resource.kind} is deprecated"
+            return [version.get("deprecationWarning") or default]
+    return []

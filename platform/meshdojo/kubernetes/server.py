@@ -1,0 +1,95 @@
+"""Serving the API over TLS with uvicorn, inside a running event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from uvicorn import Config
+from uvicorn import Server as UvicornServer
+
+from meshdojo.kubernetes.api import Api
+from meshdojo.kubernetes.auth.authentication import Authenticator
+from meshdojo.kubernetes.auth.authorization import Authorizer
+from meshdojo.kubernetes.http.app import App
+from meshdojo.kubernetes.node import Node
+from meshdojo.kubernetes.requests import User
+
+GRACE_SECONDS = 2
+
+
+class _Server(UvicornServer):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals belong to the program, not to a part of it."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listening.set()
+
+    listening: asyncio.Event
+
+
+class Server:
+    """The API server. `start` returns when it listens; `stop` when it has let go of every connection."""
+
+    def __init__(
+        self,
+        api: Api,
+        node: Node,
+        *,
+        host: str,
+        port: int,
+        certificate: Path,
+        key: Path,
+        tokens: Mapping[str, User],
+        authorizer: Authorizer | None = None,
+    ) -> None:
+        """`tokens`: static bearer tokens and whose they are. `port` 0: a free one, see `port` after `start`."""
+        authenticator = Authenticator(api.store, api.signer, tokens)
+        self._app = App(api, node, authenticator, authorizer)
+        self._address = (host, port)
+        config = Config(
+            self._app,
+            ssl_certfile=certificate,
+            ssl_keyfile=key,
+            http="httptools",
+            ws="wsproto",
+            loop="asyncio",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=90,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+        )
+        self._server = _Server(config)
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        return self._address[1]
+
+    async def start(self) -> None:
+        """Listen. Raises OSError when the address cannot be had."""
+        listener = socket.create_server(self._address, backlog=1024)
+        self._address = listener.getsockname()[:2]
+        self._server.listening = asyncio.Event()
+        self._task = asyncio.create_task(self._server.serve([listener]), name="kubernetes API server")
+        waiting = asyncio.create_task(self._server.listening.wait())
+        await asyncio.wait({waiting, self._task}, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        if self._task.done():
+            self._task.result()
+
+    async def stop(self) -> None:
+        """End the watches, wait for running requests (2 s at most), close."""
+        self._server.should_exit = True
+        self._app.close()
+        if self._task is not None:
+            await self._task
