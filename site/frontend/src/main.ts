@@ -1,0 +1,18 @@
+// The script of every page. Each part looks for the elements it serves, and does nothing where there are none.
+import { serveCopyButtons } from "./copy";
+import { drawDiagrams } from "./diagrams";
+import { serveForms } from "./forms";
+import { listen } from "./live";
+import { followOutline } from "./outline";
+import { servePopovers } from "./popover";
+import { serveThemeSwitch } from "./theme";
+import { localiseTimes } from "./times";
+
+serveThemeSwitch();
+serveCopyButtons(document);
+servePopovers();
+serveForms();
+localiseTimes(document);
+followOutline();
+drawDiagrams(document);
+listen();

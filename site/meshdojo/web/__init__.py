@@ -1,0 +1,13 @@
+"""The site: the course in a browser, with tasks that turn green by themselves.
+
+    app       puts the pieces together (`create_app`)
+    server    runs the app until Ctrl-C (`serve`)
+    pages/    one module per kind of page: course, lab, live (server-sent events), entry, errors
+    live      who is watching which lab, and what is true there now; the `Judge` interface
+    judge     the `Judge` that looks at a real cluster
+    progress  what a learner has done, in a database (models, database, migrations/)
+    chapter   the text of a lab as safe HTML
+    security  who may talk to us: token, session, Host, Origin, CSRF, Content-Security-Policy
+
+The front end's sources are in ``site/frontend``; ``site/build.py`` builds them into ``static/dist``.
+"""

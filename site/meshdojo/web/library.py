@@ -1,0 +1,68 @@
+"""The course's labs as chapters, kept as long as their files do not change."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jinja2 import Environment
+
+from meshdojo.course.content import content_root
+from meshdojo.course.errors import CourseError
+from meshdojo.course.lab import BASE, Lab, load_lab
+from meshdojo.web.chapter import read_chapter
+from meshdojo.web.views import BrokenChapter, Chapter
+
+_Stamp = tuple[tuple[str, int, int], ...]
+
+
+class CourseLibrary:
+    """Reads ``labs/`` below `root` (None: what meshdojo ships). One broken lab does not hide the others."""
+
+    def __init__(self, templates: Environment, root: Path | None = None) -> None:
+        self.directory = (root or content_root()) / "labs"
+        self._templates = templates
+        self._known: dict[Path, tuple[_Stamp, tuple[Lab, Chapter] | BrokenChapter]] = {}
+
+    def chapters(self) -> tuple[Chapter, ...]:
+        """The labs that can be shown, by weight."""
+        read = [found for found in self._read() if not isinstance(found, BrokenChapter)]
+        return tuple(chapter for _, chapter in sorted(read, key=lambda pair: pair[0].front.weight))
+
+    def broken(self) -> tuple[BrokenChapter, ...]:
+        """The labs that cannot, and why."""
+        return tuple(found for found in self._read() if isinstance(found, BrokenChapter))
+
+    def checks(self, name: str) -> dict[str, tuple[str, ...]]:
+        """The tasks of a lab, each with the ids of its checks; {} when there is no such lab."""
+        read = (found for found in self._read() if not isinstance(found, BrokenChapter))
+        lab = next((lab for lab, chapter in read if chapter.name == name), None)
+        return {task.id: task.checks for task in lab.tasks} if lab else {}
+
+    def _read(self) -> list[tuple[Lab, Chapter] | BrokenChapter]:
+        if not self.directory.is_dir():
+            return []
+        folders = sorted(path for path in self.directory.iterdir() if path.is_dir() and path.name != BASE)
+        return [self._one(folder) for folder in folders]
+
+    def _one(self, folder: Path) -> tuple[Lab, Chapter] | BrokenChapter:
+        stamp = _stamp(folder)
+        known = self._known.get(folder)
+        if known is None or known[0] != stamp:
+            known = self._known[folder] = (stamp, self._load(folder))
+        return known[1]
+
+    def _load(self, folder: Path) -> tuple[Lab, Chapter] | BrokenChapter:
+        try:
+            lab = load_lab(folder)
+            return lab, read_chapter(lab, self._templates)
+        except CourseError as error:
+            return BrokenChapter(folder.name, str(error))
+
+
+def _stamp(folder: Path) -> _Stamp:
+    """What changes when a file of the lab does."""
+    entries = []
+    for path in sorted(folder.rglob("*")):
+        status = path.stat()
+        entries.append((str(path), status.st_mtime_ns, status.st_size))
+    return tuple(entries)

@@ -1,0 +1,233 @@
+"""What is true in the mesh now, for everybody who watches.
+
+A `Judge` looks at a cluster. For each lab that somebody watches the `Hub` keeps one `LiveLab`, which runs the judge,
+writes every attempt to `Progress` and only then wakes the watchers. A watcher asks for the state when woken, so one
+that is slow sees fewer states but always the newest, and no queue can grow.
+
+When the last watcher leaves, the judge stops after `LINGER` seconds (a reload of the page must not start it anew).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, Protocol
+
+from meshdojo.web.progress import LabProgress, Progress, Verdict
+
+LINGER = 15.0
+STATUS_INTERVAL = 2.0
+RESTART_DELAY = 5.0
+
+log = logging.getLogger(__name__)
+
+MeshState = Literal["unknown", "absent", "starting", "ready", "unreachable"]
+
+
+@dataclass(frozen=True)
+class MeshStatus:
+    """How the mesh is: `state`, a sentence about it (`detail`), and the versions that run ('' where not known)."""
+
+    backend: str
+    state: MeshState = "unknown"
+    detail: str = ""
+    kubernetes: str = ""
+    istio: str = ""
+
+
+@dataclass(frozen=True)
+class Checking:
+    """The judge has begun to check a task."""
+
+    task: str
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The judge has an outcome for a task."""
+
+    task: str
+    verdict: Verdict
+
+
+Update = Checking | Judged
+
+
+class Judge(Protocol):
+    """Looks at a cluster and says which tasks are done.
+
+    `watch` judges every task of a lab at once, and again within a second of a change in the cluster, but not of
+    its own traffic. One check runs at a time; changes that come meanwhile lead to one more round. It ends only when
+    it is closed. What stops it from judging is a verdict 'error', not an exception. A `recheck` makes it judge now.
+    """
+
+    async def status(self) -> MeshStatus:
+        """How the mesh is; answers within a second and never raises."""
+        ...
+
+    def watch(self, lab: str, recheck: asyncio.Event) -> AsyncGenerator[Update, None]: ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Now:
+    """What the judge found last about a task, and when."""
+
+    verdict: Verdict
+    at: datetime
+
+
+@dataclass
+class LiveState:
+    """The state of a lab for one learner. `checking` is the task under the judge's eye, if any."""
+
+    progress: LabProgress
+    now: dict[str, Now] = field(default_factory=dict)
+    checking: str | None = None
+
+
+class LiveLab:
+    """One lab that somebody watches: the judge at work, the state it found, and the watchers to wake."""
+
+    def __init__(self, learner: int, lab: str, judge: Judge, progress: Progress, state: LiveState) -> None:
+        self.state = state
+        self.recheck = asyncio.Event()
+        self._learner = learner
+        self._lab = lab
+        self._judge = judge
+        self._progress = progress
+        self._watchers: set[asyncio.Event] = set()
+        self._task: asyncio.Task[None] | None = None
+        self._stopping: asyncio.TimerHandle | None = None
+
+    def join(self) -> asyncio.Event:
+        """Start watching; the event is set whenever the state has changed."""
+        if self._stopping:
+            self._stopping.cancel()
+            self._stopping = None
+        changed = asyncio.Event()
+        self._watchers.add(changed)
+        if self._task is None:
+            self._start()
+        return changed
+
+    def leave(self, changed: asyncio.Event, linger: float) -> None:
+        """Stop watching."""
+        self._watchers.discard(changed)
+        if not self._watchers and self._task:
+            self._stopping = asyncio.get_running_loop().call_later(linger, self._task.cancel)
+
+    def _start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name=f"judge {self._lab}")
+        self._task.add_done_callback(self._ended)
+
+    def _ended(self, _task: asyncio.Task[None]) -> None:
+        self._task = self._stopping = self.state.checking = None
+        if self._watchers:  # Somebody came back between the cancellation and its effect.
+            self._start()
+
+    async def stop(self) -> None:
+        """Stop the judge now."""
+        if self._stopping:
+            self._stopping.cancel()
+        self._watchers.clear()
+        if self._task:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    def wake(self) -> None:
+        """Tell the watchers that something has changed."""
+        for changed in self._watchers:
+            changed.set()
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                async with contextlib.aclosing(self._judge.watch(self._lab, self.recheck)) as updates:
+                    async for update in updates:
+                        await self._apply(update)
+            except Exception:
+                log.exception("the judge of lab %s failed; it starts again in %d s", self._lab, RESTART_DELAY)
+            await asyncio.sleep(RESTART_DELAY)
+
+    async def _apply(self, update: Update) -> None:
+        if isinstance(update, Checking):
+            self.state.checking = update.task
+        else:
+            at = await self._progress.record(self._learner, self._lab, update.task, update.verdict)
+            self.state.now[update.task] = Now(update.verdict, at)
+            self.state.checking = None
+            if update.verdict.outcome == "pass":
+                self.state.progress.passed_at.setdefault(update.task, at)
+        self.wake()
+
+
+class Hub:
+    """Everything that is watched in this process."""
+
+    def __init__(self, judge: Judge, progress: Progress, backend: str, linger: float = LINGER) -> None:
+        self.mesh = MeshStatus(backend)
+        self.stopped = asyncio.Event()
+        self._judge = judge
+        self._progress = progress
+        self._linger = linger
+        self._labs: dict[tuple[int, str], LiveLab] = {}
+        self._watchers: set[asyncio.Event] = set()
+        self._status_task: asyncio.Task[None] | None = None
+
+    async def lab(self, learner: int, lab: str) -> LiveLab:
+        """The live state of a lab; whoever is first brings it in from the database."""
+        live = self._labs.get((learner, lab))
+        if live is None:
+            state = LiveState(await self._progress.lab(learner, lab))
+            live = self._labs.setdefault((learner, lab), LiveLab(learner, lab, self._judge, self._progress, state))
+        return live
+
+    @asynccontextmanager
+    async def watch(self, learner: int, lab: str | None) -> AsyncIterator[asyncio.Event]:
+        """Watch the mesh's status, and a lab if one is named; the event is set whenever something has changed."""
+        live = await self.lab(learner, lab) if lab else None
+        changed = live.join() if live else asyncio.Event()
+        self._watchers.add(changed)
+        if self._status_task is None:
+            self._status_task = asyncio.create_task(self._follow_status(), name="mesh status")
+        try:
+            yield changed
+        finally:
+            self._watchers.discard(changed)
+            if live:
+                live.leave(changed, self._linger)
+
+    def stop_streams(self) -> None:
+        """Let every watcher end, so that the server can shut down."""
+        self.stopped.set()
+        for changed in self._watchers:
+            changed.set()
+
+    async def close(self) -> None:
+        """Stop everything."""
+        self.stop_streams()
+        if self._status_task:
+            self._status_task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._status_task
+        for live in self._labs.values():
+            await live.stop()
+        await self._judge.close()
+
+    async def _follow_status(self) -> None:
+        while self._watchers:
+            status = await self._judge.status()
+            if status != self.mesh:
+                self.mesh = status
+                for changed in self._watchers:
+                    changed.set()
+            await asyncio.sleep(STATUS_INTERVAL)
+        self._status_task = None

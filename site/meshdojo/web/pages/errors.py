@@ -1,0 +1,62 @@
+"""Error pages: what happened, in words, and the way back."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import PlainTextResponse, Response
+from starlette.exceptions import HTTPException
+
+from meshdojo.web.pages.site import get_site
+
+log = logging.getLogger(__name__)
+
+HEADINGS = {
+    403: "That was not allowed",
+    404: "This page is not part of the course",
+    405: "That was not allowed",
+    422: "That could not be read",
+    500: "Something broke on our side",
+}
+
+
+def install(app: FastAPI) -> None:
+    """Make `app` answer errors with pages."""
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(Exception, _crash)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    # Starlette's own words ('Not Found') say nothing that the heading does not.
+    own_words = error.detail != HTTPStatus(error.status_code).phrase
+    text = error.detail if own_words else "The address may be mistyped, or the chapter may have been renamed."
+    return _answer(request, error.status_code, text)
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"])
+    return _answer(request, 422, f"{field}: {first['msg']}.")
+
+
+async def _crash(request: Request, error: Exception) -> Response:
+    reference = secrets.token_hex(4)
+    log.error("reference %s: %s %s", reference, request.method, request.url.path, exc_info=error)
+    text = "It is not your fault, and your progress is safe. Reload the page; if it happens again, report it."
+    return _answer(request, 500, text, reference)
+
+
+def _answer(request: Request, status: int, text: str, reference: str = "") -> Response:
+    if request.headers.get("x-fragment"):
+        return PlainTextResponse(text, status)
+    heading = HEADINGS.get(status, HTTPStatus(status).phrase)
+    return get_site(request).page(
+        request, "message.html", status, code=status, heading=heading, text=text, reference=reference
+    )

@@ -1,0 +1,90 @@
+"""What every page uses: the pieces of the app, and how a template becomes an answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Protocol
+
+from fastapi import Depends, Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from meshdojo.course.markdown import GRADES
+from meshdojo.web.assets import Assets
+from meshdojo.web.live import Hub, MeshStatus
+from meshdojo.web.progress import Progress
+from meshdojo.web.security import Session, Sessions
+from meshdojo.web.settings import Settings
+from meshdojo.web.views import BrokenChapter, Chapter, mesh_label
+
+TEMPLATES = Path(__file__).parent.parent / "templates"
+
+
+class Library(Protocol):
+    """Where the chapters come from. What it returns follows the files: an edited lab shows on the next reload."""
+
+    directory: Path
+
+    def chapters(self) -> tuple[Chapter, ...]:
+        """The labs that can be shown, in the order of the course."""
+        ...
+
+    def broken(self) -> tuple[BrokenChapter, ...]:
+        """The labs that cannot."""
+        ...
+
+
+@dataclass(frozen=True)
+class Site:
+    """The pieces that the pages are made with."""
+
+    settings: Settings
+    library: Library
+    progress: Progress
+    hub: Hub
+    sessions: Sessions
+    templates: Environment
+
+    def chapter(self, name: str) -> Chapter | None:
+        """The chapter of this name."""
+        return next((chapter for chapter in self.library.chapters() if chapter.name == name), None)
+
+    def render(self, template: str, **values: Any) -> str:
+        """A template that needs nothing from the request (a fragment)."""
+        return self.templates.get_template(template).render(**{"mesh": self.hub.mesh, "csrf": ""} | values)
+
+    def page(self, request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
+        """A whole page. `stream` among the values is the live stream it listens to."""
+        session = getattr(request.state, "session", None)
+        common = {
+            "theme": request.cookies.get("theme", ""),
+            "csrf": self.sessions.csrf(session) if isinstance(session, Session) else "",
+            "stream": "",
+        }
+        return HTMLResponse(self.render(template, **common | values), status)
+
+
+def environment(assets: Assets) -> Environment:
+    """The Jinja environment: everything is escaped, an unknown name is an error."""
+    templates = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.globals["asset"] = assets.url
+    templates.globals["mesh_label"] = mesh_label
+    templates.globals["grades"] = GRADES
+    templates.globals["mesh"] = MeshStatus("")
+    return templates
+
+
+def get_site(request: Request) -> Site:
+    """The site that this request reached."""
+    site: Site = request.app.state.site
+    return site
+
+
+CurrentSite = Annotated[Site, Depends(get_site)]

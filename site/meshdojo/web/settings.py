@@ -1,0 +1,80 @@
+"""What the site needs to know before it starts."""
+
+from __future__ import annotations
+
+import ipaddress
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+DEFAULT_PORT = 8484
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
+
+
+def _new_token() -> str:
+    return secrets.token_urlsafe(24)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of one site; every field but `state_directory` has a default that suits a laptop.
+
+    `database_url` is a SQLAlchemy URL with an async driver (``sqlite+aiosqlite:///…``, ``postgresql+psycopg://…``);
+    '' means ``site.db`` in the state directory. `base_url` is the address the learner's browser uses; '' means
+    ``http://127.0.0.1:port``. `content` is the folder that holds ``labs/``; None means what meshdojo ships. `backend`
+    and `instance` name the mesh that the checks judge. Raises ValueError naming the field that is wrong.
+    """
+
+    state_directory: Path
+    content: Path | None = None
+    database_url: str = ""
+    backend: str = "embedded"
+    instance: str = "default"
+    host: str = "127.0.0.1"
+    port: int = DEFAULT_PORT
+    base_url: str = ""
+    token: str = field(default_factory=_new_token, repr=False)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.port < 65536:
+            raise ValueError(f"port {self.port}: allowed are 1 to 65535")
+        if len(self.token) < 16:
+            raise ValueError(
+                f"token of {len(self.token)} characters: at least 16 are needed; leave it out for a random one"
+            )
+        parts = urlsplit(self.url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"base_url {self.base_url!r}: expected http://host[:port] or https://host[:port]")
+
+    @property
+    def url(self) -> str:
+        """The address of the site, without a slash at the end."""
+        return (self.base_url or f"http://{_bracketed(self.host)}:{self.port}").rstrip("/")
+
+    @property
+    def entry_url(self) -> str:
+        """The address to open first: it carries the token, so show it to the owner only and never log it."""
+        return f"{self.url}/?token={self.token}"
+
+    @property
+    def database(self) -> str:
+        """The SQLAlchemy URL of the database."""
+        return self.database_url or f"sqlite+aiosqlite:///{self.state_directory / 'site.db'}"
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """The names that a Host header may carry: any other means DNS rebinding."""
+        own = _bracketed(urlsplit(self.url).hostname or "")
+        return LOOPBACK_NAMES | {own} if _is_local(self.host) else frozenset({own})
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"

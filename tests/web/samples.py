@@ -1,0 +1,252 @@
+"""A small course and a judge that is told what to say, so that the site can be tested without a cluster."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+from meshdojo.web.live import Checking, Judged, MeshStatus, Update
+from meshdojo.web.progress import Verdict
+
+LAB = """\
+---
+title: Split the traffic
+description: Send a tenth of all requests to a new version, and take it back at any time.
+weight: 10
+time: 25
+difficulty: beginner
+objectives:
+  - tell a *subset* from a Deployment
+  - split traffic by weight with a `VirtualService`
+needs: [istio, fleet]
+---
+# Split the traffic
+
+A new version is ready. Nobody knows how it behaves under real requests, and [nobody wants](javascript:alert(1)) to
+find out with all of them. <script>alert(1)</script>
+
+## Why weights
+
+A Deployment's **replica count** is not a weight: with ten pods, one of them new, the new one gets a tenth *only* as
+long as nobody scales. See [the next lab](../20-next/lab.md).
+
+```mermaid
+flowchart LR
+  customer([customer]) --> gateway[ingress gateway] -->|90 %| v1[web original]
+  gateway -->|10 %| v2[web experimental]
+```
+
+| kind | says |
+|---|---|
+| VirtualService | where requests go |
+| DestinationRule | what the subsets are |
+
+## Task: Bring it in dark
+
+<!-- task: dark
+checks: [split.dark]
+-->
+
+Name the two versions as subsets. All requests still go to the old one.
+
+```yaml
+apiVersion: networking.istio.io/v1
+kind: DestinationRule # the subsets
+metadata:
+  name: web
+spec:
+  host: web
+  subsets:
+    - name: original
+      labels: {version: "original"}
+```
+
+```bash
+kubectl apply -f - <<EOF
+kind: DestinationRule
+EOF
+```
+
+```output
+destinationrule.networking.istio.io/web created
+```
+
+<details><summary>Hint 1: a nudge</summary>
+
+Which label tells the two Deployments apart?
+
+</details>
+
+<details><summary>Hint 2: a direction</summary>
+
+A `DestinationRule` for host `web`.
+
+</details>
+
+<details><summary>Hint 3: the answer</summary>
+
+```yaml
+kind: DestinationRule
+```
+
+</details>
+
+<details><summary>Why this works</summary>
+
+Subsets only *name* groups of pods.
+
+</details>
+
+## Task: A tenth
+
+<!-- task: tenth
+checks: [split.tenth, split.steady]
+-->
+
+Send ten percent to `experimental`:
+
+1. write the weights
+2. ask for it:
+
+   ```bash exit=22
+   curl -sf http://web/
+   ```
+
+<details><summary>Hint 1: a nudge</summary>
+
+Weights.
+
+</details>
+
+<details><summary>Hint 2: a direction</summary>
+
+They add up to 100.
+
+</details>
+
+<details><summary>Hint 3: the answer</summary>
+
+90 and 10.
+
+</details>
+
+<details><summary>Why this works</summary>
+
+Envoy draws for each request.
+
+</details>
+
+## In production
+
+<details><summary>What about sessions?</summary>
+
+Weights know none.
+
+</details>
+
+## Quiz
+
+### Which of these change how many requests reach the new version?
+
+1. the number of its pods
+2. the weight of its route
+3. the name of its subset
+
+<details><summary>Answer</summary>
+
+**2.** A route's weight counts requests, not pods.
+
+</details>
+
+### What does a VirtualService need?
+
+1. hosts
+2. a route
+3. a Deployment
+
+<details><summary>Answer</summary>
+
+**1 and 2.** It never mentions pods.
+
+</details>
+"""
+
+NEXT_LAB = (
+    LAB.replace("title: Split the traffic", "title: The next lab")
+    .replace("# Split the traffic", "# The next lab")
+    .replace("weight: 10", "weight: 20")
+    .replace("split.", "next.")
+)
+
+
+def write_course(root: Path) -> Path:
+    """Two labs, 10-split and 20-next, below `root`/labs; returns `root`."""
+    for folder, text in (("10-split", LAB), ("20-next", NEXT_LAB)):
+        path = root / "labs" / folder
+        path.mkdir(parents=True)
+        (path / "lab.md").write_text(text)
+    return root
+
+
+FAILED = Verdict(
+    "fail",
+    "The new version gets no requests.",
+    "0 of 400 requests reached web-experimental",
+    "about 40 of 400 (10 %)",
+    "Are the weights in the VirtualService?",
+    0.4,
+)
+PASSED = Verdict("pass", saw="41 of 400 requests reached web-experimental (10.3 %)", seconds=0.4)
+BROKEN = Verdict("error", "the cluster does not answer", hint="Is it running? 'meshdojo status' tells.")
+
+
+class FakeJudge:
+    """A `Judge` that says what `say` is given, to whoever watches, and counts who does."""
+
+    def __init__(self) -> None:
+        self.mesh = MeshStatus("embedded", "ready", "process 4711", "v1.34.1", "1.31.0")
+        self.watching: dict[str, asyncio.Queue[Update]] = {}
+        self.rechecks = 0
+        self.started = asyncio.Event()
+        self.closed = False
+
+    async def status(self) -> MeshStatus:
+        return self.mesh
+
+    async def watch(self, lab: str, recheck: asyncio.Event) -> AsyncGenerator[Update, None]:
+        queue = self.watching[lab] = asyncio.Queue()
+        self.started.set()
+        try:
+            while True:
+                yield await self._next(queue, recheck)
+        finally:
+            del self.watching[lab]
+
+    async def _next(self, queue: asyncio.Queue[Update], recheck: asyncio.Event) -> Update:
+        get, asked = asyncio.create_task(queue.get()), asyncio.create_task(recheck.wait())
+        try:
+            while True:
+                await asyncio.wait((get, asked), return_when=asyncio.FIRST_COMPLETED)
+                if asked.done():
+                    recheck.clear()
+                    self.rechecks += 1
+                    asked = asyncio.create_task(recheck.wait())
+                if get.done():
+                    return get.result()
+        finally:
+            get.cancel()
+            asked.cancel()
+
+    def say(self, lab: str, *updates: Update) -> None:
+        """Hand updates to the watcher of `lab`."""
+        for update in updates:
+            self.watching[lab].put_nowait(update)
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+def judged(task: str, verdict: Verdict) -> tuple[Update, Update]:
+    """What a judge says about a task, from first look to verdict."""
+    return Checking(task), Judged(task, verdict)
