@@ -1,6 +1,6 @@
 """`Zygote`: the kubelet's side of the zygote. Starts it, asks it for processes, tells how they ended.
 
-    SpawnError    the zygote could not fork, or is gone
+SpawnError    the zygote could not fork, or is gone
 """
 
 from __future__ import annotations
@@ -127,25 +127,24 @@ class Zygote:
         killed = kill_leftovers(self._process_file)
         if killed:
             log.warning("killed %d processes that an earlier run left behind", len(killed))
+        ours = self._launch()
+        ours.setblocking(False)
+        self._control = ours
+        asyncio.get_running_loop().add_reader(ours.fileno(), self._readable)
+
+    def _launch(self) -> socket.socket:
+        """Start the process: our end of its control socket."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        module = [sys.executable, "-m", "meshdojo.kubelet.zygote"]
         with theirs:
             self._process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "meshdojo.kubelet.zygote",
-                    str(theirs.fileno()),
-                    str(self._process_file),
-                    ",".join(self._preload),
-                ],
+                [*module, str(theirs.fileno()), str(self._process_file), ",".join(self._preload)],
                 stdin=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(),),
                 start_new_session=True,
                 env={**os.environ, MARK: secrets.token_hex(16)},
             )
-        ours.setblocking(False)
-        self._control = ours
-        asyncio.get_running_loop().add_reader(ours.fileno(), self._readable)
+        return ours
 
     async def stop(self) -> None:
         """Close the control socket (the zygote kills all its children) and wait for its end."""

@@ -15,10 +15,10 @@ from collections.abc import Callable
 from typing import Any
 
 _ONE_PATH = (
-    "open stat lstat listdir scandir access readlink mkdir rmdir remove unlink chmod chown utime truncate "
-    "statvfs chdir getxattr"
-).split()
-_TWO_PATHS = "rename replace link symlink".split()
+    *("open", "stat", "lstat", "listdir", "scandir", "access", "readlink", "mkdir", "rmdir", "remove", "unlink"),
+    *("chmod", "chown", "utime", "truncate", "statvfs", "chdir", "getxattr"),
+)
+_TWO_PATHS = ("rename", "replace", "link", "symlink")
 
 
 class _State:
@@ -42,7 +42,7 @@ def install() -> None:
     # The sets by which callers ask what a function supports hold the functions themselves.
     for supported in (os.supports_dir_fd, os.supports_fd, os.supports_follow_symlinks, os.supports_effective_ids):
         supported.update(
-            getattr(os, name) for name in _ONE_PATH + _TWO_PATHS if getattr(os, name).__wrapped__ in supported
+            getattr(os, name) for name in (*_ONE_PATH, *_TWO_PATHS) if getattr(os, name).__wrapped__ in supported
         )
 
 

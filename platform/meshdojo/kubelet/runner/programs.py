@@ -145,7 +145,10 @@ def _load_script(program: Program, main: Any) -> Any:
 
 def _standard_streams(unbuffered: bool) -> None:
     """Fresh text streams on descriptors 0 to 2: those of the warm process belong to another file."""
-    sys.stdin = sys.__stdin__ = io.TextIOWrapper(io.BufferedReader(io.FileIO(0, "r", closefd=False)), encoding="utf-8")
+    streams: Any = sys
+    streams.stdin = streams.__stdin__ = io.TextIOWrapper(
+        io.BufferedReader(io.FileIO(0, "r", closefd=False)), encoding="utf-8"
+    )
     for descriptor, name in ((1, "stdout"), (2, "stderr")):
         raw = io.FileIO(descriptor, "w", closefd=False)
         stream = io.TextIOWrapper(

@@ -32,13 +32,18 @@ _REMEMBERED_PEERS = 16384
 Address = tuple[str, int]
 
 
-class _State:
-    pod: Pod | None = None
-    resolver: ResolverClient | None = None
-    # What the program asked for, where the kernel would answer something else.
-    bound: WeakKeyDictionary[socket.socket, str] = WeakKeyDictionary()
-    connecting: WeakKeyDictionary[socket.socket, tuple[Address, Address]] = WeakKeyDictionary()
-    peers: OrderedDict[tuple[Any, Any], Address] = OrderedDict()
+class _Sockets:
+    """The pod, and what the program asked for where the kernel would answer something else."""
+
+    def __init__(self) -> None:
+        self.pod: Pod | None = None
+        self.resolver: ResolverClient | None = None
+        self.bound: WeakKeyDictionary[socket.socket, str] = WeakKeyDictionary()
+        self.connecting: WeakKeyDictionary[socket.socket, tuple[Address, Address]] = WeakKeyDictionary()
+        self.peers: OrderedDict[tuple[Any, Any], Address] = OrderedDict()
+
+
+_state = _Sockets()
 
 
 def install() -> None:
@@ -53,33 +58,33 @@ def install() -> None:
 
 def activate(pod: Pod) -> None:
     """From now on, sockets are those of `pod`."""
-    _State.pod = pod
-    _State.resolver = ResolverClient(pod.resolver)
-    os.register_at_fork(after_in_child=_State.resolver.after_fork)
+    _state.pod = pod
+    _state.resolver = ResolverClient(pod.resolver)
+    os.register_at_fork(after_in_child=_state.resolver.after_fork)
 
 
 def resolver() -> ResolverClient:
     """The connection to the resolver. Only after `activate`."""
-    assert _State.resolver is not None
-    return _State.resolver
+    assert _state.resolver is not None
+    return _state.resolver
 
 
 def _pod_of(sock: socket.socket) -> Pod | None:
     """The pod if `sock` is one that is wrapped."""
-    if _State.pod is None or sock.type != socket.SOCK_STREAM:
+    if _state.pod is None or sock.type != socket.SOCK_STREAM:
         return None
-    return _State.pod if sock.family in (socket.AF_INET, socket.AF_INET6) else None
+    return _state.pod if sock.family in (socket.AF_INET, socket.AF_INET6) else None
 
 
 def _connect(self: socket.socket, address: Any) -> None:
     pod = _pod_of(self)
     if pod is None or not isinstance(address, tuple):
         return _Raw.connect(self, address)
-    pending = _State.connecting.pop(self, None)
+    pending = _state.connecting.pop(self, None)
     if pending is not None and pending[0] == address[:2]:
         return _Raw.connect(self, _native(self, pending[1]))  # the program asks how its attempt goes
     target = (_numeric(address[0]), int(address[1]))
-    _State.bound.pop(self, None)
+    _state.bound.pop(self, None)
     if _is_local(pod, target[0]):
         _connect_local(self, pod, target)
     elif pod.sidecar:
@@ -130,7 +135,7 @@ def _connect_local(sock: socket.socket, pod: Pod, target: Address) -> None:
     try:
         for ip in addresses:
             try:
-                _Raw.connect(sock, _native(sock, (ip, mapped_port(target[1]))))
+                _attempt(sock, (ip, mapped_port(target[1])))
                 break
             except ConnectionRefusedError:
                 if ip == addresses[-1]:
@@ -138,6 +143,13 @@ def _connect_local(sock: socket.socket, pod: Pod, target: Address) -> None:
     finally:
         sock.settimeout(timeout)
     _remember(sock, target)
+
+
+def _attempt(sock: socket.socket, address: Address) -> None:
+    try:
+        _Raw.connect(sock, _native(sock, address))
+    except ConnectionAbortedError:  # the kernel's last word on the attempt before
+        _Raw.connect(sock, _native(sock, address))
 
 
 def _connect_through_sidecar(sock: socket.socket, pod: Pod, target: Address) -> None:
@@ -165,7 +177,7 @@ def _connect_directly(sock: socket.socket, pod: Pod, target: Address, asked: Any
     try:
         _Raw.connect(sock, _native(sock, real))
     except BlockingIOError:
-        _State.connecting[sock] = (asked, real)
+        _state.connecting[sock] = (asked, real)
         _remember(sock, target, real)
         raise
     _remember(sock, target, real)
@@ -199,11 +211,11 @@ def _remember(sock: socket.socket, target: Address, real: Address | None = None)
     """Keep what the program connected to, for `getpeername` (also of a TLS socket made from this one)."""
     try:
         peer = real or _Raw.getpeername(sock)[:2]
-        _State.peers[_Raw.getsockname(sock)[:2], peer] = target
+        _state.peers[_Raw.getsockname(sock)[:2], peer] = target
     except OSError:
         return  # already closed by the other side
-    if len(_State.peers) > _REMEMBERED_PEERS:
-        _State.peers.popitem(last=False)
+    if len(_state.peers) > _REMEMBERED_PEERS:
+        _state.peers.popitem(last=False)
 
 
 def _bind(self: socket.socket, address: Any) -> None:
@@ -213,7 +225,7 @@ def _bind(self: socket.socket, address: Any) -> None:
     host, port = str(address[0]), int(address[1])
     ip = "0.0.0.0" if host in ("", "0.0.0.0", "::") else _numeric(host)
     _Raw.bind(self, _native(self, (_serving_address(pod, ip), mapped_port(port) if port else 0)))
-    _State.bound[self] = pod.ip if ip == pod.ip else host or "0.0.0.0"
+    _state.bound[self] = pod.ip if ip == pod.ip else host or "0.0.0.0"
     return None
 
 
@@ -231,7 +243,7 @@ def _getsockname(self: socket.socket) -> Any:
     if pod is None:
         return real
     host, port = _plain(real[0]), original_port(real[1])
-    asked = _State.bound.get(self)
+    asked = _state.bound.get(self)
     shown = asked if asked is not None else pod.ip if host == pod.twin else host
     return (shown, port, *real[2:])
 
@@ -241,7 +253,7 @@ def _getpeername(self: socket.socket) -> Any:
     if _pod_of(self) is None:
         return real
     peer = (_plain(real[0]), real[1])
-    target = _State.peers.get((_Raw.getsockname(self)[:2], peer)) or _State.peers.get(
+    target = _state.peers.get((_Raw.getsockname(self)[:2], peer)) or _state.peers.get(
         (_Raw.getsockname(self)[:2], real[:2])
     )
     return (*target, *real[2:]) if target is not None else real

@@ -1,0 +1,498 @@
+"""A container: a process that is started, watched, restarted and stopped as a container specification says."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import secrets
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from meshdojo.cluster.client import Object
+from meshdojo.cluster.errors import ClusterError
+from meshdojo.kubelet import env
+from meshdojo.kubelet.images import Image, InvalidReference
+from meshdojo.kubelet.logs import LogWriter
+from meshdojo.kubelet.probes import Kind as ProbeKind
+from meshdojo.kubelet.probes import ProbeError, Prober, Target, check
+from meshdojo.kubelet.runtime import CommandError, command_line
+from meshdojo.kubelet.spawn import ProcessSpec, Spawned, SpawnError
+from meshdojo.kubelet.status import Kind, Record
+from meshdojo.kubelet.volumes import mount
+from meshdojo.kubernetes.timestamps import now
+
+if TYPE_CHECKING:
+    from meshdojo.kubelet.pods import PodWorker
+
+log = logging.getLogger(__name__)
+
+SIDECAR_NAME = "istio-proxy"
+FIRST_BACK_OFF_SECONDS, LONGEST_BACK_OFF_SECONDS = 10.0, 300.0
+_RESET_BACK_OFF_AFTER_SECONDS = 600.0
+# How long the state says "terminated" before it says CrashLoopBackOff.
+_SHOW_END_SECONDS = 1.0
+_RETRY_CONFIG_SECONDS = 2.0
+_DRAIN_SECONDS = 2.0
+_START_ERROR = (
+    "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: "
+    "unable to start container process: "
+)
+_START_ERROR_CODE = 128
+
+
+class Container:
+    """One container of a pod. `record` is what the pod's status says of it."""
+
+    def __init__(self, pod: PodWorker, spec: Object, kind: Kind) -> None:
+        self.spec = spec
+        self.kind = kind
+        self.name: str = spec["name"]
+        self.started = asyncio.Event()  # it runs, and its startup probe has succeeded
+        self.image: Image | None = None
+        self.environment: dict[str, str] = {}
+        self.process: Spawned | None = None
+        self.log: LogWriter | None = None
+        self.out_of_memory = False
+        self.record = Record(self.name, kind, spec["image"], {"waiting": {"reason": "ContainerCreating"}}, spec)
+        self._pod = pod
+        self._task: asyncio.Task[None] | None = None
+        self._stopping = False
+        self._probes: list[asyncio.Task[None]] = []
+        self._back_off = 0.0
+        self._began = 0.0
+
+    @property
+    def directory(self) -> Path:
+        return self._pod.directory / "containers" / self.name
+
+    @property
+    def root(self) -> Path:
+        """What the container sees as its root directory."""
+        return self.directory / "root"
+
+    @property
+    def cwd(self) -> Path:
+        working = self.spec.get("workingDir") or (self.image.working_directory if self.image else "/")
+        return self.root / working.lstrip("/")
+
+    @property
+    def identity(self) -> str:
+        """By which the zygote knows the container's processes."""
+        return f"{self._pod.uid}/{self.name}"
+
+    def log_path(self, restart_count: int) -> Path:
+        return self.directory / f"{restart_count}.log"
+
+    def restore(self, before: Object) -> None:
+        """Take over what the status of an earlier run of this node says: it was running, and is no more."""
+        record = self.record
+        if not before.get("containerID"):
+            return
+        record.restart_count = int(before.get("restartCount", 0))
+        record.image_id, record.container_id = before.get("imageID", ""), before["containerID"]
+        state = before.get("state") or {}
+        if "terminated" in state:
+            record.last_state = state
+            if not self._ends_well(int(state["terminated"]["exitCode"])):
+                record.restart_count += 1
+                return
+            record.state = state
+            if self.kind == "init":
+                record.restart_count += 1
+            return
+        record.restart_count += 1
+        record.last_state = before.get("lastState") or {}
+        if "running" in state:
+            record.last_state = {
+                "terminated": {
+                    "exitCode": 255,
+                    "reason": "Unknown",
+                    "startedAt": state["running"]["startedAt"],
+                    "finishedAt": now(),
+                    "containerID": before["containerID"],
+                }
+            }
+
+    def begin(self) -> asyncio.Task[None]:
+        """Run it, with restarts, until its final end."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name=f"container {self.identity}")
+        return self._task
+
+    @property
+    def finished(self) -> bool:
+        """Whether it has ended for good."""
+        return self._task is not None and self._task.done()
+
+    def _ends_well(self, code: int) -> bool:
+        """Whether this exit code is the container's final end."""
+        if self.kind == "sidecar":
+            return False
+        policy = self._pod.restart_policy
+        if self.kind == "init":
+            return code == 0 or policy == "Never"
+        return policy == "Never" or (policy == "OnFailure" and code == 0)
+
+    async def _run(self) -> None:
+        if self.kind != "init" and "terminated" in self.record.state:
+            return  # ended for good in an earlier run of this node
+        while not self._stopping:
+            await self._prepare()
+            code = await self._once()
+            if self._stopping or self._ends_well(code):
+                return
+            await self._wait_for_restart()
+            self.record.restart_count += 1
+
+    # Preparation
+
+    async def _prepare(self) -> None:
+        """Wait until the image and all that the configuration refers to are there."""
+        self.image = await self._find_image()
+        while True:
+            try:
+                self.environment = await self._environment()
+                return
+            except (env.ConfigError, ClusterError, OSError) as error:
+                self._wait("CreateContainerConfigError", str(error))
+                self._warning("Failed", f"Error: {error}")
+            await asyncio.sleep(_RETRY_CONFIG_SECONDS)
+
+    async def _find_image(self) -> Image:
+        reference, delay = self.spec["image"], FIRST_BACK_OFF_SECONDS
+        while True:
+            try:
+                image = self._pod.runtime.images.find(reference)
+            except InvalidReference as error:
+                text = f'Failed to apply default image tag "{reference}": {error}'
+                self._warning("InspectFailed", text)
+                self._warning("Failed", "Error: InvalidImageName")
+                self._wait("InvalidImageName", text)
+            else:
+                if image is not None:
+                    self._pulled(reference)
+                    return image
+                await self._image_missing(reference)
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, LONGEST_BACK_OFF_SECONDS)
+
+    def _pulled(self, reference: str) -> None:
+        if self.spec.get("imagePullPolicy") == "Always":
+            self._normal("Pulling", f'Pulling image "{reference}"')
+            self._normal("Pulled", f'Successfully pulled image "{reference}" in 1ms (1ms including waiting)')
+        else:
+            self._normal("Pulled", f'Container image "{reference}" already present on machine')
+
+    async def _image_missing(self, reference: str) -> None:
+        if self.spec.get("imagePullPolicy") == "Never":
+            text = f'Container image "{reference}" is not present with pull policy of Never'
+            self._warning("ErrImageNeverPull", text)
+            self._warning("Failed", "Error: ErrImageNeverPull")
+            self._wait("ErrImageNeverPull", text)
+            return
+        text = self._pod.runtime.images.missing(reference)
+        self._normal("Pulling", f'Pulling image "{reference}"')
+        self._warning("Failed", f'Failed to pull image "{reference}": {text}')
+        self._warning("Failed", "Error: ErrImagePull")
+        self._wait("ErrImagePull", text)
+        await asyncio.sleep(_SHOW_END_SECONDS)
+        self._normal("BackOff", f'Back-off pulling image "{reference}"')
+        self._warning("Failed", "Error: ImagePullBackOff")
+        self._wait("ImagePullBackOff", f'Back-off pulling image "{reference}": ErrImagePull: {text}')
+
+    async def _environment(self) -> dict[str, str]:
+        assert self.image is not None
+        pod, runtime = self._pod, self._pod.runtime
+        links = env.service_links(
+            runtime.services.items(), pod.namespace, pod.object["spec"].get("enableServiceLinks", True)
+        )
+        base = {**runtime.default_environment(), **self.image.environment, "HOSTNAME": pod.hostname, **links}
+        variables = await env.environment(pod.object, self.spec, base, runtime.fetch, pod.facts)
+        self.root.mkdir(parents=True, exist_ok=True)
+        (self.root / "tmp").mkdir(exist_ok=True)
+        mounts = mount(self.root, self.spec, pod.volumes, variables)
+        self.cwd.mkdir(parents=True, exist_ok=True)
+        return {
+            "TMPDIR": str(self.root / "tmp"),
+            **variables,
+            "MESHDOJO_RUN": str(runtime.directory),
+            "MESHDOJO_POD_IP": pod.ip,
+            "MESHDOJO_POD_UID": pod.uid,
+            "MESHDOJO_POD_NAMESPACE": pod.namespace,
+            "MESHDOJO_ROOT": str(self.root),
+            "MESHDOJO_MOUNTS": ":".join(mounts),
+            **({"MESHDOJO_SIDECAR": "1"} if pod.captured(self) else {}),
+        }
+
+    # One run
+
+    async def _once(self) -> int:
+        """Start the process and wait for its end: the exit code."""
+        record = self.record
+        if "terminated" in record.state:
+            record.last_state = record.state
+        record.container_id = f"meshdojo://{secrets.token_hex(32)}"
+        assert self.image is not None
+        record.image_id = self.image.identifier
+        self._began = time.monotonic()
+        self.out_of_memory = False
+        self._normal("Created", f"Created container: {self.name}")
+        try:
+            process = await self._start()
+        except (CommandError, SpawnError, OSError) as error:
+            return self._start_failed(_START_ERROR + str(error))
+        started_at = now()
+        record.state = {"running": {"startedAt": started_at}}
+        self._normal("Started", f"Started container {self.name}")
+        await self._post_start(process)
+        self._start_probes()
+        self._pod.changed()
+        try:
+            code = await process.wait()
+        finally:
+            self._stop_probes()
+        await self._ended(code, started_at)
+        return code
+
+    async def _start(self) -> Spawned:
+        argv = self._argv()
+        if not argv:
+            raise CommandError("no command specified")
+        assert self.image is not None
+        argv = command_line(argv, self.image, self.environment, str(self.cwd))
+        self.log = LogWriter(self.log_path(self.record.restart_count))
+        self._forget_old_logs()
+        with contextlib.ExitStack() as descriptors:
+            stdin = os.open(os.devnull, os.O_RDONLY)
+            descriptors.callback(os.close, stdin)
+            ends = [stdin]
+            for stream in ("stdout", "stderr"):
+                reading, writing = os.pipe()
+                descriptors.callback(os.close, writing)
+                self.log.attach(reading, stream)
+                ends.append(writing)
+            spec = ProcessSpec(
+                argv=argv,
+                env=self.environment,
+                cwd=str(self.cwd),
+                path=self.image.path,
+                container=self.identity,
+                main=True,
+                title=self.name,
+            )
+            self.process = await self._pod.runtime.zygote.spawn(spec, *ends)
+        return self.process
+
+    def _argv(self) -> list[str]:
+        assert self.image is not None
+        command, arguments = self.spec.get("command"), self.spec.get("args")
+        words = [*(command or self.image.entrypoint)]
+        words += arguments if arguments else () if command else self.image.arguments
+        return [env.expand(str(word), self.environment) for word in words]
+
+    def _forget_old_logs(self) -> None:
+        """Keep the log of the run before, no more."""
+        old = self.log_path(self.record.restart_count - 2)
+        for path in (old, old.with_suffix(".1")):
+            with contextlib.suppress(FileNotFoundError):
+                path.unlink()
+
+    def _start_failed(self, text: str) -> int:
+        self._close_log()
+        self.record.last_state = {
+            "terminated": {
+                "exitCode": _START_ERROR_CODE,
+                "reason": "StartError",
+                "message": text,
+                "startedAt": "1970-01-01T00:00:00Z",
+                "finishedAt": now(),
+                "containerID": self.record.container_id,
+            }
+        }
+        self._warning("Failed", f"Error: {text}")
+        self._wait("RunContainerError", text)
+        return _START_ERROR_CODE
+
+    async def _ended(self, code: int, started_at: str) -> None:
+        record = self.record
+        self.process = None
+        self.started.clear()
+        if self.log is not None:
+            await self.log.drained(_DRAIN_SECONDS)
+        terminated: Object = {
+            "exitCode": code,
+            "reason": "OOMKilled" if self.out_of_memory else "Completed" if code == 0 else "Error",
+            "startedAt": started_at,
+            "finishedAt": now(),
+            "containerID": record.container_id,
+        }
+        if self.spec.get("terminationMessagePolicy") == "FallbackToLogsOnError" and code and self.log is not None:
+            terminated["message"] = self.log.tail()
+        self._close_log()
+        record.state = {"terminated": terminated}
+        record.started = False
+        record.ready = self.kind == "init" and code == 0
+        self._pod.changed()
+
+    def _close_log(self) -> None:
+        if self.log is not None and not self.log.closed:
+            self.log.close()
+
+    async def _wait_for_restart(self) -> None:
+        """The first restart comes at once, later ones after 10 s, 20 s, ... 5 min, until it has run for 10 min."""
+        if time.monotonic() - self._began > _RESET_BACK_OFF_AFTER_SECONDS:
+            self._back_off = 0.0
+        delay = self._back_off
+        self._back_off = min(max(self._back_off * 2, FIRST_BACK_OFF_SECONDS), LONGEST_BACK_OFF_SECONDS)
+        if not delay:
+            return
+        await asyncio.sleep(min(_SHOW_END_SECONDS, delay))
+        pod = self._pod
+        if "terminated" in self.record.state:
+            self.record.last_state = self.record.state
+        where = f"{pod.name}_{pod.namespace}({pod.uid})"
+        text = f"back-off {_duration(delay)} restarting failed container={self.name} pod={where}"
+        self._wait("CrashLoopBackOff", text)
+        self._warning("BackOff", f"Back-off restarting failed container {self.name} in pod {where}")
+        await asyncio.sleep(max(0.0, delay - _SHOW_END_SECONDS))
+
+    # Probes and hooks
+
+    def target(self) -> Target:
+        """How probes reach this container."""
+        ports = {port["name"]: port["containerPort"] for port in self.spec.get("ports") or () if port.get("name")}
+        runtime = self._pod.runtime
+        return Target(self._pod.ip, runtime.node_ip, ports, runtime.resolver.served, self._execute)
+
+    async def _execute(self, command: list[str], seconds: float) -> tuple[int, str]:
+        return await self._pod.execute(self, command, seconds)
+
+    async def _post_start(self, process: Spawned) -> None:
+        hook = (self.spec.get("lifecycle") or {}).get("postStart")
+        if not hook:
+            return
+        self._pod.changed()
+        try:
+            await check({"timeoutSeconds": 60, **hook}, self.target())
+        except ProbeError:
+            self._warning("FailedPostStartHook", "PostStartHook failed")
+            self._normal("Killing", "FailedPostStartHook")
+            await self._terminate(process, self._pod.grace_seconds)
+
+    def _start_probes(self) -> None:
+        startup = self.spec.get("startupProbe")
+        if startup:
+            self._probe("Startup", startup, self._startup_reported)
+        else:
+            self._startup_reported(True)
+
+    def _startup_reported(self, succeeded: bool) -> None:
+        if not succeeded:
+            self._unhealthy("startup")
+            return
+        self.record.started = True
+        self.started.set()
+        readiness, liveness = self.spec.get("readinessProbe"), self.spec.get("livenessProbe")
+        self._readiness_reported(not readiness and self.kind != "init")
+        if readiness:
+            self._probe("Readiness", readiness, self._readiness_reported)
+        if liveness:
+            self._probe("Liveness", liveness, lambda alive: None if alive else self._unhealthy("liveness"))
+        self._pod.changed()
+
+    def _readiness_reported(self, ready: bool) -> None:
+        if self.record.ready != ready and self.record.running:
+            self.record.ready = ready
+            self._pod.changed()
+
+    def _probe(self, kind: ProbeKind, probe: Object, report: Any) -> None:
+        prober = Prober(kind, probe, self.target(), report, lambda text: self._warning("Unhealthy", text))
+        self._probes.append(asyncio.create_task(prober.run(), name=f"{kind} probe {self.identity}"))
+
+    def _stop_probes(self) -> None:
+        current = asyncio.current_task()
+        for task in self._probes:
+            if task is not current:
+                task.cancel()
+        self._probes.clear()
+
+    def _unhealthy(self, probe: str) -> None:
+        if self.process is None or self._stopping:
+            return
+        self._normal("Killing", f"Container {self.name} failed {probe} probe, will be restarted")
+        seconds = (self.spec.get(f"{probe}Probe") or {}).get("terminationGracePeriodSeconds")
+        grace = self._pod.grace_seconds if seconds is None else float(seconds)
+        self._pod.background(self._terminate(self.process, grace))
+        self._stop_probes()
+
+    # The end
+
+    async def stop(self, grace: float) -> None:
+        """Stop for good: preStop, SIGTERM, and after `grace` seconds SIGKILL. Returns when it has ended."""
+        self._stopping = True
+        self._stop_probes()
+        task = self._task
+        if task is None or task.done():
+            return
+        if self.process is None:
+            task.cancel()
+        else:
+            self._normal("Killing", f"Stopping container {self.name}")
+            await self._terminate(self.process, grace)
+        await asyncio.gather(task, return_exceptions=True)
+        self._close_log()
+
+    async def _terminate(self, process: Spawned, grace: float) -> None:
+        deadline = time.monotonic() + grace
+        await self._pre_stop(grace)
+        process.signal(signal.SIGTERM, group=False)
+        try:
+            await asyncio.wait_for(asyncio.shield(process.exited), max(0.0, deadline - time.monotonic()))
+        except TimeoutError:
+            process.signal(signal.SIGKILL)
+            await asyncio.shield(process.exited)
+
+    async def _pre_stop(self, grace: float) -> None:
+        hook = (self.spec.get("lifecycle") or {}).get("preStop")
+        if not hook or grace <= 0:
+            return
+        try:
+            async with asyncio.timeout(grace):
+                await check({"timeoutSeconds": grace, **hook}, self.target())
+        except TimeoutError:
+            log.info("%s: the preStop hook took longer than the grace period", self.identity)
+        except ProbeError:
+            self._warning("FailedPreStopHook", "PreStopHook failed")
+
+    def kill(self) -> None:
+        """End it at once (out of memory, a forced deletion)."""
+        if self.process is not None:
+            self.process.signal(signal.SIGKILL)
+
+    # Reporting
+
+    def _wait(self, reason: str, message: str = "") -> None:
+        state = {"reason": reason, "message": message} if message else {"reason": reason}
+        self.record.state = {"waiting": state}
+        self.record.started = self.record.ready = False
+        self._pod.changed()
+
+    @property
+    def _field_path(self) -> str:
+        return f"spec.{'containers' if self.kind == 'main' else 'initContainers'}{{{self.name}}}"
+
+    def _normal(self, reason: str, message: str) -> None:
+        self._pod.runtime.recorder.normal(self._pod.object, reason, message, self._field_path)
+
+    def _warning(self, reason: str, message: str) -> None:
+        self._pod.runtime.recorder.warning(self._pod.object, reason, message, self._field_path)
+
+
+def _duration(seconds: float) -> str:
+    """As Go prints a duration: 10s, 1m20s, 5m0s."""
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes}m{rest}s" if minutes else f"{rest}s"

@@ -1,0 +1,329 @@
+"""`Kubelet`: the node. Runs the pods that are bound to it, and answers the API server (`kubernetes.node.Node`)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from asyncio import StreamReader, StreamWriter
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from meshdojo.cluster.client import Client, Object
+from meshdojo.cluster.errors import StatusError
+from meshdojo.cluster.informer import Informers
+from meshdojo.kubelet import logs
+from meshdojo.kubelet.addresses import Addresses
+from meshdojo.kubelet.containers import Container
+from meshdojo.kubelet.execution import ContainerProcess, ExecError, start
+from meshdojo.kubelet.images import Image, ImageTable
+from meshdojo.kubelet.pods import PodWorker
+from meshdojo.kubelet.resolver import Resolver
+from meshdojo.kubelet.runtime import Runtime
+from meshdojo.kubelet.spawn import PRELOAD, Zygote
+from meshdojo.kubelet.volumes import refers_to
+from meshdojo.kubernetes.controllers.events import Events
+from meshdojo.kubernetes.node import LogOptions
+from meshdojo.network import Block, mapped_port, twin
+
+log = logging.getLogger(__name__)
+
+NODE_NAME = "meshdojo"
+# Ports that a sidecar serves for its own pod, on the pod's IP.
+_SIDECAR_PORTS = range(15000, 15100)
+_ADMIN_PORT = 15000
+_TOKEN_CHECK_SECONDS = 30.0
+
+
+class Kubelet:
+    """The only node of an embedded cluster.
+
+    `run_directory` is the environment's private, short directory; `images` all images that exist; `preload` the
+    modules that the zygote imports before it forks; `environment` variables that every container gets. `informers` and
+    `events` may be shared with others in the process (who start and stop them).
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        block: Block,
+        run_directory: Path,
+        images: Iterable[Image],
+        *,
+        node_name: str = NODE_NAME,
+        preload: Sequence[str] = PRELOAD,
+        environment: Mapping[str, str] | None = None,
+        informers: Informers | None = None,
+        events: Events | None = None,
+    ) -> None:
+        self._informers = informers or Informers(client)
+        self.events = events or Events(client)
+        self._owns_informers, self._owns_events = informers is None, events is None
+        self._services = self._informers.of("services")
+        self._pods = self._informers.of("pods")
+        self._configuration = [self._informers.of("configmaps"), self._informers.of("secrets")]
+        self._workers: dict[str, PodWorker] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._stopping = False
+        self.zygote = Zygote(run_directory / "processes", preload=preload, died=self._zygote_died)
+        self.resolver = Resolver(block, self._services, self._informers.of("endpointslices.discovery.k8s.io"))
+        self.runtime = Runtime(
+            client=client,
+            block=block,
+            node_name=node_name,
+            directory=run_directory,
+            images=ImageTable(images),
+            zygote=self.zygote,
+            recorder=self.events.recorder("kubelet", node_name),
+            resolver=self.resolver,
+            services=self._services,
+            addresses=Addresses(block),
+            environment=dict(environment or {}),
+        )
+
+    async def start_processes(self) -> None:
+        """Start the zygote, which needs no API. `start` does it if this was not called before."""
+        if self.zygote.pid is None:
+            await self.zygote.start()
+
+    async def start(self) -> None:
+        """Start the node: clean up what an earlier run left, then bring the pods (back) to life."""
+        runtime = self.runtime
+        (runtime.directory / "pods").mkdir(parents=True, exist_ok=True)
+        await self.start_processes()
+        runtime.write_tools()
+        if self._owns_events:
+            self.events.start()
+        await self.resolver.serve(runtime.directory / "network.sock")
+        await self._informers.start()
+        self._keep_addresses()
+        self._pods.subscribe(self._pod_changed)
+        for informer in self._configuration:
+            informer.subscribe(self._configuration_changed)
+        self._tasks.append(asyncio.create_task(self._renew_tokens(), name="kubelet tokens"))
+
+    async def stop(self) -> None:
+        """End all processes. The pods' objects stay, and come back with the next start."""
+        self._stopping = True
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*(worker.abandon() for worker in self._workers.values()))
+        if self._owns_informers:
+            await self._informers.stop()
+        if self._owns_events:
+            await self.events.stop()
+        await self.resolver.close()
+        await self.zygote.stop()
+
+    # Pods
+
+    def _keep_addresses(self) -> None:
+        for pod in self._pods.items():
+            ip = (pod.get("status") or {}).get("podIP")
+            if ip and self._is_here(pod) and self.runtime.addresses.reserve(ip):
+                self.runtime.kept.add(ip)
+
+    def _is_here(self, pod: Object) -> bool:
+        return bool(pod["spec"].get("nodeName") == self.runtime.node_name)
+
+    def _pod_changed(self, change: str, old: Object | None, new: Object | None) -> None:
+        pod = new or old
+        if pod is None or not self._is_here(pod) or self._stopping:
+            return
+        uid = pod["metadata"]["uid"]
+        worker = self._workers.get(uid)
+        if change == "DELETED":
+            if worker is not None:
+                worker.remove()
+        elif worker is not None:
+            worker.update(pod)
+        else:
+            self._begin(pod)
+
+    def _begin(self, pod: Object) -> None:
+        worker = PodWorker(self.runtime, pod)
+        self._workers[worker.uid] = worker
+        worker.update(pod)
+        worker.begin()
+        worker.background(self._forget(worker))
+
+    async def _forget(self, worker: PodWorker) -> None:
+        await worker.ended()
+        self._workers.pop(worker.uid, None)
+
+    def _configuration_changed(self, change: str, old: Object | None, new: Object | None) -> None:
+        obj = new or old
+        if obj is None or (change == "ADDED" and not self._workers):
+            return
+        resource = "secrets" if obj.get("kind") == "Secret" or "type" in obj else "configmaps"
+        for worker in self._workers.values():
+            if worker.namespace == obj["metadata"]["namespace"] and refers_to(
+                worker.object, resource, obj["metadata"]["name"]
+            ):
+                worker.background(worker.refresh_volumes())
+
+    async def _renew_tokens(self) -> None:
+        while True:
+            await asyncio.sleep(_TOKEN_CHECK_SECONDS)
+            for worker in list(self._workers.values()):
+                if worker.volumes.refresh_at is not None and worker.volumes.refresh_at <= time.time():
+                    await worker.refresh_volumes()
+
+    def _zygote_died(self) -> None:
+        """All containers have ended with it; their restarts need a new one."""
+        if not self._stopping:
+            self._tasks.append(asyncio.create_task(self.zygote.start(), name="new zygote"))
+
+    # Node
+
+    def transport(self, address: str, port: int) -> tuple[str, int]:
+        """See `kubernetes.node.Node`."""
+        return self.resolver.endpoint(address, port)
+
+    async def logs(self, namespace: str, pod: str, options: LogOptions) -> AsyncIterator[bytes]:
+        """See `kubernetes.node.Node`."""
+        worker = self._worker(namespace, pod)
+        container = self._container(worker, options.container)
+        record = container.record
+        run = record.restart_count - 1 if options.previous else record.restart_count
+        if not container.log_path(run).exists() and not options.previous and record.last_state:
+            run -= 1  # waiting for its next start: the log is the last run's
+        path = container.log_path(run)
+        if not path.exists():
+            raise _no_log(container, pod, options.previous)
+        writer = container.log if container.log is not None and container.log.path == path else None
+        return logs.read(path, writer, options)
+
+    async def exec(
+        self, namespace: str, pod: str, container: str, command: list[str], *, stdin: bool, tty: bool
+    ) -> ContainerProcess:
+        """See `kubernetes.node.Node`."""
+        worker = self._worker(namespace, pod)
+        found = self._running(worker, container, "exec into")
+        try:
+            return await start(self.runtime, found, command, stdin=stdin, tty=tty)
+        except ExecError as error:
+            raise StatusError(
+                500,
+                "InternalError",
+                "Internal error occurred: error executing command in container: failed to exec in container: "
+                f'failed to start exec "{found.record.container_id.rpartition("/")[2]}": {error}',
+                {"causes": [{"message": str(error)}]},
+            ) from error
+
+    async def attach(self, namespace: str, pod: str, container: str, *, stdin: bool, tty: bool) -> AttachedProcess:
+        """See `kubernetes.node.Node`. Gives the output from now on; standard input is not connected."""
+        worker = self._worker(namespace, pod)
+        return AttachedProcess(self._running(worker, container, "attach"))
+
+    async def connect(self, namespace: str, pod: str, port: int) -> tuple[StreamReader, StreamWriter]:
+        """See `kubernetes.node.Node`."""
+        worker = self._worker(namespace, pod)
+        admin = worker.directory / "admin.sock"
+        if port == _ADMIN_PORT and admin.exists():
+            return await asyncio.open_unix_connection(str(admin))
+        addresses = [twin(worker.ip), worker.ip] if worker.ip else []
+        if worker.has_sidecar and len(worker.containers) > 1 and port not in _SIDECAR_PORTS:
+            addresses = addresses[:1]
+        for address in addresses:
+            with contextlib.suppress(OSError):
+                return await asyncio.open_connection(address, mapped_port(port))
+        sandbox = worker.uid.replace("-", "") * 2
+        raise StatusError(
+            500,
+            "InternalError",
+            f"error forwarding port {port} to pod {sandbox}, uid : failed to connect to localhost:{port} inside "
+            f'namespace "{sandbox}", IPv4: dial tcp4 127.0.0.1:{port}: connect: connection refused ',
+        )
+
+    def _worker(self, namespace: str, pod: str) -> PodWorker:
+        obj = self._pods.get(namespace, pod)
+        worker = self._workers.get(obj["metadata"]["uid"]) if obj is not None else None
+        if worker is None:
+            if obj is not None:
+                raise StatusError(400, "BadRequest", f"pod {pod} does not have a host assigned")
+            raise StatusError(404, "NotFound", f'pods "{pod}" not found', {"name": pod, "kind": "pods"})
+        return worker
+
+    def _container(self, worker: PodWorker, name: str) -> Container:
+        if name:
+            container = worker.container(name)
+            if container is None:
+                raise StatusError(400, "BadRequest", f"container {name} is not valid for pod {worker.name}")
+            return container
+        if len(worker.containers) == 1:
+            return worker.containers[0]
+        raise _choose(worker)
+
+    def _running(self, worker: PodWorker, name: str, purpose: str) -> Container:
+        container = self._container(worker, name)
+        phase = (worker.object.get("status") or {}).get("phase")
+        if container.process is None:
+            if phase in ("Succeeded", "Failed"):
+                raise StatusError(
+                    400,
+                    "BadRequest",
+                    f"cannot {purpose} a container in a completed pod; current phase is {phase}",
+                )
+            raise StatusError(
+                500,
+                "InternalError",
+                f'Internal error occurred: unable to upgrade connection: container not found ("{container.name}")',
+            )
+        return container
+
+
+def _choose(worker: PodWorker) -> StatusError:
+    main = " ".join(c.name for c in worker.containers if c.kind == "main")
+    init = " ".join(c.name for c in worker.containers if c.kind != "main")
+    text = f"a container name must be specified for pod {worker.name}, choose one of: [{main}]"
+    return StatusError(400, "BadRequest", text + (f" or one of the init containers: [{init}]" if init else ""))
+
+
+def _no_log(container: Container, pod: str, previous: bool) -> StatusError:
+    record = container.record
+    if previous:
+        text = f'previous terminated container "{container.name}" in pod "{pod}" not found'
+        return StatusError(400, "BadRequest", text)
+    reason = (record.state.get("waiting") or {}).get("reason", "ContainerCreating")
+    words = {
+        "ErrImagePull": "image can't be pulled",
+        "ImagePullBackOff": "trying and failing to pull image",
+    }.get(reason, reason)
+    return StatusError(400, "BadRequest", f'container "{container.name}" in pod "{pod}" is waiting to start: {words}')
+
+
+class AttachedProcess:
+    """The main process of a container, as ``kubectl attach`` sees it: its output from now on."""
+
+    def __init__(self, container: Container) -> None:
+        self._container = container
+        self._process = container.process
+
+    async def write_stdin(self, data: bytes) -> None:
+        """Containers have no standard input here: what is typed is dropped."""
+
+    async def close_stdin(self) -> None:
+        """Nothing to close."""
+
+    async def stdout(self) -> AsyncIterator[bytes]:
+        writer = self._container.log
+        if writer is not None:
+            options = LogOptions(follow=True, tail_lines=0)
+            async for line in logs.read(writer.path, writer, options):
+                yield line
+
+    async def stderr(self) -> AsyncIterator[bytes]:
+        nothing: tuple[bytes, ...] = ()
+        for chunk in nothing:
+            yield chunk
+
+    async def resize(self, width: int, height: int) -> None:
+        """There is no terminal."""
+
+    async def wait(self) -> int:
+        return await self._process.wait() if self._process is not None else 0
+
+    async def kill(self) -> None:
+        """The client has gone; the container goes on."""

@@ -1,0 +1,214 @@
+"""The logs of containers: what a process writes to stdout and stderr, with times, in one file per run.
+
+A line of the file is ``TIME STREAM TAG TEXT`` as container runtimes write it (CRI): TIME in RFC 3339 with nanoseconds,
+STREAM stdout or stderr, TAG F for a full line and P for one that goes on in the next. A file that has grown to
+`MAXIMUM_BYTES` is kept as ``.1`` and begun anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from meshdojo.kubernetes.node import LogOptions
+
+MAXIMUM_BYTES = 10 * 1024 * 1024
+_LONGEST_LINE = 16 * 1024
+_BATCH = 64 * 1024
+
+
+def now() -> str:
+    """The present time, RFC 3339 with nanoseconds, in UTC."""
+    nanoseconds = time.time_ns()
+    moment = datetime.fromtimestamp(nanoseconds // 1_000_000_000, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{nanoseconds % 1_000_000_000:09d}Z"
+
+
+class LogWriter:
+    """Takes the output of one run of a container, and wakes those who follow it."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self.closed = False
+        self._file: BinaryIO = path.open("ab")
+        self._size = self._file.tell()
+        self._changed = asyncio.Event()
+        self._rest = {"stdout": b"", "stderr": b""}
+        self._open: dict[int, str] = {}
+        self._ended = asyncio.Event()
+
+    def attach(self, descriptor: int, stream: str) -> None:
+        """Read `descriptor` (a pipe's end) to its end; it is closed then."""
+        os.set_blocking(descriptor, False)
+        self._open[descriptor] = stream
+        asyncio.get_running_loop().add_reader(descriptor, self._readable, descriptor)
+
+    async def drained(self, seconds: float) -> None:
+        """Wait until all that was written has been read: until the pipes are closed, but not longer than `seconds`."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._ended.wait(), seconds)
+
+    def close(self) -> None:
+        """End the log; followers get their end."""
+        for descriptor in list(self._open):
+            self._readable(descriptor)
+        for descriptor in list(self._open):
+            self._drop(descriptor)
+        for stream, rest in self._rest.items():
+            if rest:
+                self._append(stream, [rest], b"F")
+        self._rest = {"stdout": b"", "stderr": b""}
+        self.closed = True
+        self._file.close()
+        self._changed.set()
+
+    def tail(self, size: int = 2048) -> str:
+        """The end of the log as text, for the termination message."""
+        lines = [_shown(line, False) for line in self.path.read_bytes().splitlines(keepends=True)[-80:]]
+        return b"".join(lines)[-size:].decode(errors="replace")
+
+    async def changed(self) -> None:
+        """Wait for more output, or the end."""
+        if not self.closed:
+            await self._changed.wait()
+
+    def _readable(self, descriptor: int) -> None:
+        try:
+            data = os.read(descriptor, _BATCH)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._drop(descriptor)
+            return
+        self._take(self._open[descriptor], data)
+
+    def _drop(self, descriptor: int) -> None:
+        asyncio.get_running_loop().remove_reader(descriptor)
+        del self._open[descriptor]
+        os.close(descriptor)
+        if not self._open:
+            self._ended.set()
+
+    def _take(self, stream: str, data: bytes) -> None:
+        *lines, rest = (self._rest[stream] + data).split(b"\n")
+        if lines:
+            self._append(stream, lines, b"F")
+        while len(rest) > _LONGEST_LINE:
+            self._append(stream, [rest[:_LONGEST_LINE]], b"P")
+            rest = rest[_LONGEST_LINE:]
+        self._rest[stream] = rest
+
+    def _append(self, stream: str, lines: list[bytes], tag: bytes) -> None:
+        head = f"{now()} {stream} ".encode() + tag + b" "
+        text = b"".join(head + line + b"\n" for line in lines)
+        if self._size > MAXIMUM_BYTES:
+            self._rotate()
+        self._file.write(text)
+        self._file.flush()
+        self._size += len(text)
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def _rotate(self) -> None:
+        self._file.close()
+        self.path.replace(self.path.with_suffix(".1"))
+        self._file = self.path.open("ab")
+        self._size = 0
+
+
+async def read(path: Path, writer: LogWriter | None, options: LogOptions) -> AsyncIterator[bytes]:
+    """The lines of a log as `options` ask for them; with `follow`, until `writer` closes."""
+    left = options.limit_bytes
+    async for line in _lines(path, writer, options):
+        text = _shown(line, options.timestamps)
+        if left is not None:
+            text = text[:left]
+            left -= len(text)
+        yield text
+        if left == 0:
+            return
+
+
+async def _lines(path: Path, writer: LogWriter | None, options: LogOptions) -> AsyncIterator[bytes]:
+    since = _since(options)
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        return
+    with file:
+        existing: Iterator[bytes] = (line for line in _whole(file) if not since or line[: len(since)] >= since)
+        if options.tail_lines is not None:
+            existing = iter(deque(existing, maxlen=options.tail_lines))
+        for line in existing:
+            yield line
+        if not options.follow or writer is None:
+            return
+        async for line in _following(file, path, writer):
+            yield line
+
+
+async def _following(file: BinaryIO, path: Path, writer: LogWriter) -> AsyncIterator[bytes]:
+    with contextlib.ExitStack() as opened:
+        while True:
+            ended = writer.closed
+            waiting = asyncio.ensure_future(writer.changed())
+            try:
+                for line in _whole(file):
+                    yield line
+                if ended:
+                    return
+                fresh = _rotated(file, path)
+                if fresh is not None:
+                    file = opened.enter_context(fresh)
+                    continue
+                await waiting
+            finally:
+                waiting.cancel()
+
+
+def _rotated(file: BinaryIO, path: Path) -> BinaryIO | None:
+    """The file that took the place of `file`, if one did."""
+    fresh = path.open("rb")
+    if os.fstat(file.fileno()).st_ino != os.fstat(fresh.fileno()).st_ino:
+        return fresh
+    fresh.close()
+    return None
+
+
+def _whole(file: BinaryIO) -> Iterator[bytes]:
+    """Complete lines from the present position on."""
+    while True:
+        start = file.tell()
+        line = file.readline()
+        if not line.endswith(b"\n"):
+            file.seek(start)
+            return
+        yield line
+
+
+def _shown(line: bytes, timestamps: bool) -> bytes:
+    moment, _, tag, text = line.split(b" ", 3)
+    if tag == b"P":
+        text = text[:-1]
+    return moment + b" " + text if timestamps else text
+
+
+def _since(options: LogOptions) -> bytes:
+    """The earliest time wanted, in a form that compares as text."""
+    if options.since_seconds is not None:
+        moment = datetime.fromtimestamp(time.time() - options.since_seconds, UTC)
+        return f"{moment:%Y-%m-%dT%H:%M:%S.%f}".encode()
+    if options.since_time:
+        moment = datetime.fromisoformat(options.since_time.replace("Z", "+00:00")).astimezone(UTC)
+        return f"{moment:%Y-%m-%dT%H:%M:%S.%f}".encode()
+    return b""

@@ -1,0 +1,154 @@
+"""A node over a real API in process, with a block of addresses of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from meshdojo.cluster.client import Object
+from meshdojo.kubelet.images import Image
+from meshdojo.kubelet.kubelet import NODE_NAME, Kubelet
+from meshdojo.kubernetes.api import Api
+from meshdojo.kubernetes.controllers.manager import Controllers
+from meshdojo.kubernetes.controllers.nodes import NodeFacts
+from meshdojo.kubernetes.node import LogOptions
+from meshdojo.kubernetes.store import Store
+from meshdojo.network import BLOCKS, Block
+
+SECONDS = 30
+PYTHON = Image(("test/python",), ("python",), environment={"PYTHONUNBUFFERED": "1"})
+SERVER = Image(
+    ("test/server",),
+    ("python", "-m", "http.server"),
+    ("8080",),
+    environment={"PYTHONUNBUFFERED": "1"},
+)
+
+
+@pytest.fixture(name="block")
+def block_fixture() -> Iterator[Block]:
+    """A block that nobody uses, held as an environment holds it: by a listening socket on the node's address."""
+    for index in reversed(range(BLOCKS)):
+        listener = socket.socket()
+        try:
+            listener.bind((str(Block(index).node), 6443))
+            listener.listen()
+        except OSError:
+            listener.close()
+            continue
+        with listener:
+            yield Block(index)
+        return
+    pytest.fail("all address blocks are in use")
+
+
+@pytest.fixture(name="run_directory")
+def run_directory_fixture() -> Iterator[Path]:
+    """A short path: Unix sockets lie in it."""
+    directory = Path(tempfile.mkdtemp(prefix="mdk", dir="/tmp"))
+    yield directory
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+class Cluster:
+    """What a test works with: the API, the node, and a few shortcuts."""
+
+    def __init__(self, api: Api, kubelet: Kubelet, controllers: Controllers) -> None:
+        self.api = api
+        self.kubelet = kubelet
+        self.controllers = controllers
+
+    async def apply(self, kind: str, name: str, **fields: Any) -> Object:
+        """Create an object in the namespace default."""
+        plural = {"Pod": "pods", "Service": "services", "ConfigMap": "configmaps", "Secret": "secrets"}[kind]
+        metadata = {"name": name, "labels": fields.pop("labels", {"app": name})}
+        obj = {"apiVersion": "v1", "kind": kind, "metadata": metadata, **fields}
+        return await self.api.create(plural, obj, "default")
+
+    async def pod(self, name: str, *containers: Object, **spec: Any) -> Object:
+        """Create a pod. A container without an image is one of Python."""
+        full = [{"name": f"c{index}", "image": "test/python", **one} for index, one in enumerate(containers)]
+        return await self.apply("Pod", name, spec={"containers": full, "terminationGracePeriodSeconds": 5, **spec})
+
+    async def until(self, name: str, condition: Callable[[Object], Any]) -> Object:
+        """The pod, as soon as `condition` holds."""
+        seen: Object = {}
+        try:
+            async with asyncio.timeout(SECONDS):
+                async for event in self.api.watch("pods", "default", fields=f"metadata.name={name}"):
+                    seen = event.object
+                    if event.type != "BOOKMARK" and condition(seen):
+                        return seen
+        except TimeoutError:
+            pass
+        pytest.fail(f"the condition was not met; last seen: {seen.get('status')}")
+
+    async def ready(self, name: str) -> Object:
+        return await self.until(name, is_ready)
+
+    async def gone(self, name: str) -> None:
+        """Wait until the pod is deleted."""
+        async with asyncio.timeout(SECONDS):
+            while any(pod["metadata"]["name"] == name for pod in (await self.api.list("pods", "default")).items):
+                await asyncio.sleep(0.02)
+
+    async def logs(self, name: str, container: str = "", **options: Any) -> str:
+        lines = await self.kubelet.logs("default", name, LogOptions(container=container, **options))
+        return b"".join([line async for line in lines]).decode()
+
+    async def exec(
+        self, name: str, *command: str, container: str = "", stdin: bytes | None = None
+    ) -> tuple[int, str, str]:
+        """(exit code, stdout, stderr)."""
+        process = await self.kubelet.exec("default", name, container, list(command), stdin=stdin is not None, tty=False)
+        if stdin is not None:
+            await process.write_stdin(stdin)
+            await process.close_stdin()
+
+        async def text(chunks: AsyncIterator[bytes]) -> str:
+            return b"".join([chunk async for chunk in chunks]).decode()
+
+        async with asyncio.timeout(SECONDS):
+            out, err = await asyncio.gather(text(process.stdout()), text(process.stderr()))
+            return await process.wait(), out, err
+
+    async def events(self, name: str) -> list[tuple[str, str]]:
+        """(reason, message) of the pod's events so far."""
+        await self.kubelet.events.written()
+        found = (await self.api.list("events", "default", fields=f"involvedObject.name={name}")).items
+        return [(event["reason"], event["message"]) for event in found if event["source"]["component"] == "kubelet"]
+
+
+def is_ready(pod: Object) -> bool:
+    conditions = (pod.get("status") or {}).get("conditions") or ()
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+
+
+@asynccontextmanager
+async def cluster(
+    block: Block, run_directory: Path, *images: Image, store: Store | None = None
+) -> AsyncIterator[Cluster]:
+    """A cluster with a node that knows the test images and `images`."""
+    api = Api(store or Store(), block)
+    controllers = Controllers(api, node=NodeFacts(NODE_NAME, str(block.node), "v1.34.4"), ca="test")
+    kubelet = Kubelet(api, block, run_directory, [PYTHON, SERVER, *images], preload=("http.server", "http.client"))
+    async with controllers:
+        await kubelet.start()
+        try:
+            yield Cluster(api, kubelet, controllers)
+        finally:
+            await kubelet.stop()
+
+
+@pytest.fixture(name="python")
+def python_fixture() -> str:
+    return sys.executable
