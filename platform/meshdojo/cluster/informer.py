@@ -214,14 +214,20 @@ class Informers:
             self._shared[key] = Informer(self._client, resource, namespace, labels, optional=optional)
         return self._shared[key]
 
+    async def drop(self, resource: str) -> None:
+        """Stop the informers of a resource that is no longer served, and forget them."""
+        keys = [key for key in self._shared if key[0] == resource]
+        dropped = [self._shared.pop(key) for key in keys]
+        await asyncio.gather(*(informer.stop() for informer in dropped))
+
     async def start(self) -> None:
         """Start all that are not running, and wait until every one has synced."""
         for informer in self._shared.values():
             informer.start()
-        await asyncio.gather(*(informer.synced() for informer in self._shared.values()))
+        await asyncio.gather(*(informer.synced() for informer in list(self._shared.values())))
 
     async def stop(self) -> None:
-        await asyncio.gather(*(informer.stop() for informer in self._shared.values()))
+        await asyncio.gather(*(informer.stop() for informer in list(self._shared.values())))
 
 
 class _Index:

@@ -17,7 +17,11 @@ from meshdojo.kubernetes.controllers.controller import Cluster, Controller
 from meshdojo.kubernetes.controllers.deployments import DeploymentController
 from meshdojo.kubernetes.controllers.endpoints import EndpointsController
 from meshdojo.kubernetes.controllers.endpointslices import EndpointSliceController
+from meshdojo.kubernetes.controllers.event_ttl import EventTTL
 from meshdojo.kubernetes.controllers.events import Events
+from meshdojo.kubernetes.controllers.everything import Everything
+from meshdojo.kubernetes.controllers.garbage_collector import GarbageCollector
+from meshdojo.kubernetes.controllers.namespaces import NamespaceController
 from meshdojo.kubernetes.controllers.nodes import NodeFacts, NodeRegistration
 from meshdojo.kubernetes.controllers.replicasets import ReplicaSetController
 from meshdojo.kubernetes.controllers.scheduler import Scheduler
@@ -39,7 +43,8 @@ class Controllers:
         self.events = Events(client)
         self._node = NodeRegistration(client, node)
         cluster = Cluster(client, self.informers, self.events)
-        self.controllers: tuple[Controller, ...] = (
+        everything = Everything(self.informers)
+        self.controllers: tuple[Controller | GarbageCollector, ...] = (
             ServiceAccountController(cluster),
             RootCAPublisher(cluster, ca),
             DeploymentController(cluster),
@@ -47,6 +52,9 @@ class Controllers:
             Scheduler(cluster),
             EndpointSliceController(cluster),
             EndpointsController(cluster),
+            NamespaceController(cluster, everything),
+            GarbageCollector(client, everything),
+            EventTTL(cluster),
         )
 
     async def __aenter__(self) -> Self:
