@@ -85,6 +85,10 @@ class Convergence:
         except TimeoutError:
             raise CannotJudge(f"the mesh did not settle within {seconds:g} s: {stage.text}", "Try again.") from None
 
+    async def debug(self, page: str) -> bytes:
+        """A debug page of istiod as it is, such as ``syncz``. Raises CannotJudge."""
+        return await self._debug(await self._istiod(), page)
+
     async def _istiod(self) -> Object:
         found = await self._client.list("pods", NAMESPACE, labels="app=istiod")
         for pod in found.items:

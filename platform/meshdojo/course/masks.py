@@ -77,6 +77,11 @@ ALWAYS = (
         "versions of Kubernetes, Istio and Envoy",
     ),
     Mask(
+        "where",
+        re.compile(r'(?P<keep>" deleted)(?: from \S+ namespace)?$', re.MULTILINE),
+        "what kubectl 1.34 and later add to the line of a deleted object (a version)",
+    ),
+    Mask(
         "ms",
         re.compile(r"(?P<keep>x-envoy-upstream-service-time: )\d+"),
         "the time that Envoy measured, in its response header (an age)",

@@ -1,0 +1,81 @@
+"""Everything needed to understand why a step failed, in one folder."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from pathlib import Path
+
+import yaml
+
+from meshdojo.checks.convergence import KINDS, Convergence
+from meshdojo.checks.probe import NAMESPACES, has_sidecar
+from meshdojo.cluster.client import Object
+from meshdojo.cluster.errors import ClusterError
+from meshdojo.cluster.http import HTTPClient
+from meshdojo.validation.report import Step
+
+OBJECTS = ("pods", "services", "deployments.apps", "replicasets.apps", "endpointslices.discovery.k8s.io", *KINDS)
+LOG_LINES = 500
+
+
+async def collect(client: HTTPClient, folder: Path, step: Step, namespaces: tuple[str, ...]) -> None:
+    """Write to `folder`: the failed step, objects and events of the namespaces, logs, and what the proxies run by.
+
+    What cannot be had is noted in the file's place: a broken cluster is when this is needed most.
+    """
+    _save(folder / "step.txt", f"{step.phase}: {step.name}\n\n{step.problem}\n".encode())
+    for page in ("syncz", "configz"):
+        await _write(folder / f"istiod-{page}.json", Convergence(client).debug(page))
+    for namespace in (*namespaces, *NAMESPACES.values(), "istio-system"):
+        await _namespace(client, folder / namespace, namespace)
+
+
+async def _namespace(client: HTTPClient, folder: Path, namespace: str) -> None:
+    for resource in (*OBJECTS, "events"):
+        await _write(folder / f"{resource}.yaml", _objects(client, resource, namespace))
+    try:
+        pods = (await client.list("pods", namespace)).items
+    except ClusterError:
+        return
+    for pod in pods:
+        await _pod(client, folder, pod)
+
+
+async def _objects(client: HTTPClient, resource: str, namespace: str) -> bytes:
+    listed = await client.list(resource, namespace)
+    return yaml.safe_dump_all(listed.items, sort_keys=False).encode()
+
+
+async def _pod(client: HTTPClient, folder: Path, pod: Object) -> None:
+    namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
+    for container in [*pod["spec"].get("initContainers", ()), *pod["spec"]["containers"]]:
+        await _write(
+            folder / f"{name}.{container['name']}.log",
+            _log(client, namespace, name, container["name"]),
+        )
+    if has_sidecar(pod):
+        await _write(folder / f"{name}.config_dump.json", _config_dump(client, namespace, name))
+
+
+async def _log(client: HTTPClient, namespace: str, pod: str, container: str) -> bytes:
+    return (await client.logs(namespace, pod, container, tail_lines=LOG_LINES)).encode()
+
+
+async def _config_dump(client: HTTPClient, namespace: str, pod: str) -> bytes:
+    command = ["pilot-agent", "request", "GET", "config_dump"]
+    result = await client.exec(namespace, pod, command, "istio-proxy", seconds=20)
+    return result.stdout or result.stderr
+
+
+async def _write(path: Path, fetched: Awaitable[bytes]) -> None:
+    try:
+        content = await fetched
+    except Exception as error:  # whatever is broken, the rest is still worth having
+        content = f"not to be had: {type(error).__name__}: {error}\n".encode()
+    if content:
+        _save(path, content)
+
+
+def _save(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)

@@ -1,0 +1,52 @@
+"""Which objects a cluster has, to see what a reset left behind."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from meshdojo.checks.convergence import KINDS
+from meshdojo.checks.probe import NAMESPACES
+from meshdojo.cluster.client import Client
+from meshdojo.cluster.errors import StatusError
+
+RESOURCES = (
+    "namespaces",
+    "services",
+    "configmaps",
+    "secrets",
+    "serviceaccounts",
+    "pods",
+    "deployments.apps",
+    "customresourcedefinitions.apiextensions.k8s.io",
+    "mutatingwebhookconfigurations.admissionregistration.k8s.io",
+    "validatingwebhookconfigurations.admissionregistration.k8s.io",
+    *KINDS,
+)
+# Theirs come and go by themselves: the probe's pods, leases, bootstrap tokens.
+IGNORED = frozenset({"kube-system", *NAMESPACES.values()})
+
+Key = tuple[str, str, str]
+
+
+async def take(client: Client) -> frozenset[Key]:
+    """resource, namespace and name of every object that counts."""
+    found = await asyncio.gather(*(_names(client, resource) for resource in RESOURCES))
+    return frozenset(key for keys in found for key in keys if key[1] not in IGNORED)
+
+
+async def _names(client: Client, resource: str) -> list[Key]:
+    try:
+        listed = await client.list(resource)
+    except StatusError as error:
+        if error.code != 404:
+            raise
+        return []
+    return [(resource, obj["metadata"].get("namespace", ""), obj["metadata"]["name"]) for obj in listed.items]
+
+
+def words(keys: Iterable[Key]) -> str:
+    """A list for people: `pods fleet/web-…, namespaces fleet`."""
+    return ", ".join(
+        f"{resource} {namespace + '/' if namespace else ''}{name}" for resource, namespace, name in sorted(keys)
+    )

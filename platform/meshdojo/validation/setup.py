@@ -1,0 +1,115 @@
+"""Bringing a lab to its start state, and taking it away again."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+from meshdojo.backends.base import Backend, BackendError, Progress
+from meshdojo.checks.convergence import Convergence
+from meshdojo.checks.outcome import CannotJudge
+from meshdojo.checks.probe import Probe
+from meshdojo.cluster.http import HTTPClient
+from meshdojo.course.content import content_root
+from meshdojo.course.lab import BASE, Lab, read_manifests
+
+READY_SECONDS = 180.0
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+
+def silent(_text: str) -> None:
+    """A `Progress` that says nothing."""
+
+
+async def start_state(backend: Backend, lab: Lab | None = None, progress: Progress = silent) -> None:
+    """Set a lab up (None: only the fleet): what it needs, its manifests, all pods ready, the mesh settled.
+
+    Fine to call on a lab that is set up already: its objects then become what the manifests say, but those that a
+    learner added stay (`reset_lab` removes them). Raises BackendError.
+    """
+    await prepare(backend, lab, progress)
+    manifests = lab.manifests() if lab else _base()
+    async with HTTPClient.from_kubeconfig(backend.kubeconfig) as client:
+        progress("applying the lab's manifests")
+        await client.apply(map(as_kubectl_would, manifests), field_manager="meshdojo")
+        progress("waiting until every pod is ready")
+        await _available(client, manifests)
+        await _settle(client)
+
+
+async def prepare(backend: Backend, lab: Lab | None = None, progress: Progress = silent) -> None:
+    """What a lab needs before its own objects come: Istio, the images, the probe. Raises BackendError."""
+    if lab is None or "istio" in lab.front.needs:
+        await backend.ensure_istio(progress)
+    await backend.ensure_images(progress)
+    progress("making the probe")
+    async with HTTPClient.from_kubeconfig(backend.kubeconfig) as client:
+        try:
+            await Probe(client).ensure()
+        except CannotJudge as error:
+            raise BackendError(f"{error.error.reason}. {error.error.remedy}") from error
+
+
+async def reset_lab(backend: Backend, lab: Lab, progress: Progress = silent) -> None:
+    """Remove all that is in the lab's namespaces, and set the lab up again. Raises BackendError."""
+    progress(f"deleting {', '.join(lab.namespaces())}")
+    await backend.reset(*lab.namespaces())
+    await start_state(backend, lab, progress)
+
+
+def _base() -> tuple[dict[str, Any], ...]:
+    files = sorted((content_root() / "labs" / BASE).glob("*.yaml"))
+    return tuple(obj for file in files for obj in read_manifests(file))
+
+
+def as_kubectl_would(manifest: dict[str, Any]) -> dict[str, Any]:
+    """The manifest with the annotation in which `kubectl apply` remembers what it applied.
+
+    Without it the learner's first `kubectl apply` of the same object prints a warning, and cannot remove fields.
+    """
+    metadata = {**manifest["metadata"], "annotations": manifest["metadata"].get("annotations", {})}
+    last = json.dumps({**manifest, "metadata": metadata}, sort_keys=True, separators=(",", ":")) + "\n"
+    return {**manifest, "metadata": {**metadata, "annotations": {**metadata["annotations"], LAST_APPLIED: last}}}
+
+
+async def _settle(client: HTTPClient) -> None:
+    try:
+        await Convergence(client).wait()
+    except CannotJudge as error:
+        raise BackendError(f"{error.error.reason}. {error.error.remedy}") from error
+
+
+async def _available(client: HTTPClient, manifests: tuple[dict[str, Any], ...]) -> None:
+    """Wait until every Deployment among the manifests runs as it should."""
+    wanted = [
+        (obj["metadata"]["namespace"], obj["metadata"]["name"]) for obj in manifests if obj["kind"] == "Deployment"
+    ]
+    late = set(wanted)
+
+    async def wait(namespace: str, name: str) -> None:
+        await _one_available(client, namespace, name)
+        late.discard((namespace, name))
+
+    try:
+        async with asyncio.timeout(READY_SECONDS):
+            await asyncio.gather(*(wait(namespace, name) for namespace, name in wanted))
+    except TimeoutError:
+        names, namespace = ", ".join("/".join(key) for key in sorted(late)), wanted[0][0]
+        why = f"kubectl describe pods -n {namespace}"
+        raise BackendError(f"not ready after {READY_SECONDS:g} s: {names}. Why: {why}") from None
+
+
+async def _one_available(client: HTTPClient, namespace: str, name: str) -> None:
+    while True:
+        async for event in client.watch("deployments.apps", namespace, fields=f"metadata.name={name}"):
+            if event.type in ("ADDED", "MODIFIED") and is_available(event.object):
+                return
+
+
+def is_available(deployment: dict[str, Any]) -> bool:
+    """Whether all replicas are up to date and ready, and no old one is left."""
+    status, replicas = deployment.get("status", {}), deployment["spec"].get("replicas", 1)
+    current = status.get("observedGeneration", 0) >= deployment["metadata"].get("generation", 0)
+    counts = {status.get(count, 0) for count in ("replicas", "updatedReplicas", "availableReplicas")}
+    return current and counts == {replicas}
