@@ -5,18 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 from uvicorn import Config
 from uvicorn import Server as UvicornServer
 
 from meshdojo.kubernetes.api import Api
-from meshdojo.kubernetes.auth.authentication import Authenticator
-from meshdojo.kubernetes.auth.authorization import Authorizer
 from meshdojo.kubernetes.http.app import App
 from meshdojo.kubernetes.node import Node
-from meshdojo.kubernetes.requests import User
 
 GRACE_SECONDS = 2
 
@@ -46,12 +43,9 @@ class Server:
         port: int,
         certificate: Path,
         key: Path,
-        tokens: Mapping[str, User],
-        authorizer: Authorizer | None = None,
     ) -> None:
-        """`tokens`: static bearer tokens and whose they are. `port` 0: a free one, see `port` after `start`."""
-        authenticator = Authenticator(api.store, api.signer, tokens)
-        self._app = App(api, node, authenticator, authorizer)
+        """`certificate` and `key` are PEM files. `port` 0: a free one, see `port` after `start`."""
+        self._app = App(api, node)
         self._address = (host, port)
         config = Config(
             self._app,
@@ -75,9 +69,9 @@ class Server:
         """The port it listens on."""
         return self._address[1]
 
-    async def start(self) -> None:
-        """Listen. Raises OSError when the address cannot be had."""
-        listener = socket.create_server(self._address, backlog=1024)
+    async def start(self, listener: socket.socket | None = None) -> None:
+        """Listen, on `listener` if one was bound already. Raises OSError when the address cannot be had."""
+        listener = listener or socket.create_server(self._address, backlog=1024)
         self._address = listener.getsockname()[:2]
         self._server.listening = asyncio.Event()
         self._task = asyncio.create_task(self._server.serve([listener]), name="kubernetes API server")
@@ -90,6 +84,6 @@ class Server:
     async def stop(self) -> None:
         """End the watches, wait for running requests (2 s at most), close."""
         self._server.should_exit = True
-        self._app.close()
+        await self._app.close()
         if self._task is not None:
             await self._task

@@ -1,0 +1,66 @@
+"""The cluster process: ``python -m meshdojo.embedded ENVIRONMENT REPORT_FD``.
+
+Reports over the file descriptor as `lifecycle` describes; logs to standard error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import signal
+import sys
+
+from meshdojo.course.errors import CourseError
+from meshdojo.embedded.cluster import Cluster
+from meshdojo.embedded.environment import Environment
+from meshdojo.embedded.errors import EmbeddedError
+from meshdojo.kubernetes.journal import JournalError
+
+log = logging.getLogger("meshdojo.embedded")
+
+
+class Reporter:
+    """Tells the process that waits for this one; does nothing once that is gone."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        os.set_inheritable(descriptor, False)
+
+    def send(self, event: str, text: str = "") -> None:
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self._descriptor, json.dumps({"event": event, "text": text}).encode() + b"\n")
+
+
+async def serve(environment: Environment, reporter: Reporter) -> None:
+    """Run the cluster until SIGTERM or SIGINT."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    async with Cluster(environment, environment.prepare()):
+        reporter.send("ready")
+        log.info("ready: %s", environment.server)
+        await stopping.wait()
+        log.info("stopping")
+
+
+def main() -> int:
+    """Returns the exit code: 0 after an orderly stop, 1 when it could not start (the reason is reported)."""
+    name, descriptor = sys.argv[1:]
+    reporter = Reporter(int(descriptor))
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    try:
+        asyncio.run(serve(Environment.named(name), reporter))
+    except (EmbeddedError, CourseError, JournalError) as error:
+        log.error("%s", error)
+        reporter.send("failed", str(error))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
