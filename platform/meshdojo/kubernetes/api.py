@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from meshdojo.cluster.client import Object, ObjectList, PatchType, Propagation, WatchEvent
 from meshdojo.kubernetes import crds, errors
 from meshdojo.kubernetes.admission.chain import Chain
 from meshdojo.kubernetes.admission.namespaces import NamespaceLifecycle
+from meshdojo.kubernetes.admission.pods import PodDefaults
+from meshdojo.kubernetes.admission.serviceaccounts import ServiceAccounts
 from meshdojo.kubernetes.allocator import Allocator
+from meshdojo.kubernetes.auth.authentication import Authenticator
+from meshdojo.kubernetes.auth.authorization import AlwaysAllow, Authorizer
+from meshdojo.kubernetes.auth.reviews import Reviews
 from meshdojo.kubernetes.auth.tokens import TokenSigner
 from meshdojo.kubernetes.deletion import Deleter
 from meshdojo.kubernetes.patches.patch import patcher
 from meshdojo.kubernetes.patches.strategic import wrong_type
 from meshdojo.kubernetes.registry import Registry
-from meshdojo.kubernetes.requests import DeleteOptions, Options
-from meshdojo.kubernetes.resources import Catalogue, Resource
+from meshdojo.kubernetes.requests import DeleteOptions, Options, User
+from meshdojo.kubernetes.resources import REVIEW_VERBS, Catalogue, Resource
+from meshdojo.kubernetes.schema import decode
 from meshdojo.kubernetes.store import Store
 from meshdojo.kubernetes.strategies.registry import Strategies
 from meshdojo.kubernetes.subresources import Subresources
@@ -30,13 +36,27 @@ class Api:
     `options` says who asks and how (dry run, field validation, warnings); in process it may be left out.
     """
 
-    def __init__(self, store: Store, block: Block, signer: TokenSigner | None = None) -> None:
-        """`signer` makes and verifies the tokens of service accounts; without one they end with the process."""
+    def __init__(
+        self,
+        store: Store,
+        block: Block,
+        *,
+        signer: TokenSigner | None = None,
+        tokens: Mapping[str, User] | None = None,
+        authorizer: Authorizer | None = None,
+    ) -> None:
+        """`signer` makes and verifies the tokens of service accounts; without one they end with the process.
+
+        `tokens` are static bearer tokens and whose they are. `authorizer` decides about requests over HTTP.
+        """
         self.store = store
         self.signer = signer or TokenSigner()
         self.catalogue = Catalogue.builtin()
         self.block = block
-        self.admission = Chain([NamespaceLifecycle(store, self.catalogue)])
+        self.authenticator = Authenticator(store, self.signer, tokens or {})
+        self.authorizer = authorizer or AlwaysAllow()
+        self.reviews = Reviews(self.authenticator, self.authorizer)
+        self.admission = Chain([NamespaceLifecycle(store, self.catalogue), ServiceAccounts(store), PodDefaults()])
         strategies = Strategies(Allocator(store, block))
         self.registry = Registry(store, self.catalogue, strategies, self.admission)
         self.deleter = Deleter(self.registry)
@@ -78,9 +98,16 @@ class Api:
         """Create the object, or POST to a subresource of the object `name`."""
         resource = self.resource(resource)
         options = options or Options()
+        if resource.verbs == REVIEW_VERBS:
+            return self._review(resource, obj, options)
         if subresource:
             return await self.subresources.create(resource, name, namespace or "", subresource, obj, options)
         return await self.registry.create(resource, obj, namespace or "", options)
+
+    def _review(self, resource: Resource, review: Object, options: Options) -> Object:
+        review, warnings = decode(resource, review, field_validation=options.field_validation)
+        options.warnings.extend(warnings)
+        return self.reviews.answer(resource, review, options.user)
 
     async def update(
         self,

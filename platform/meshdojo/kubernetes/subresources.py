@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from meshdojo.cluster.client import Object
 from meshdojo.kubernetes import errors
+from meshdojo.kubernetes.auth.reviews import issue_token
 from meshdojo.kubernetes.registry import Modifier
 from meshdojo.kubernetes.requests import DeleteOptions, Options
 from meshdojo.kubernetes.resources import Resource
@@ -59,6 +60,9 @@ class Subresources:
                 return await self._evict(resource, name, namespace, obj, options)
             case "pods", "binding":
                 return await self._bind(resource, name, namespace, obj, options)
+            case "serviceaccounts", "token":
+                account = self._api.registry.get(resource, name, namespace)
+                return issue_token(self._api.store, self._api.signer, account, obj)
         raise errors.unknown_resource()
 
     async def _evict(self, resource: Resource, name: str, namespace: str, obj: Object, options: Options) -> Object:

@@ -12,8 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from meshdojo.kubernetes import errors
 from meshdojo.kubernetes.api import Api
-from meshdojo.kubernetes.auth.authentication import Authenticator
-from meshdojo.kubernetes.auth.authorization import Access, AlwaysAllow, Authorizer
+from meshdojo.kubernetes.auth.authorization import Access
 from meshdojo.kubernetes.http.documents import Documents
 from meshdojo.kubernetes.http.negotiation import MAX_BODY_BYTES
 from meshdojo.kubernetes.http.paths import ResourcePath
@@ -26,6 +25,8 @@ from meshdojo.kubernetes.requests import ANONYMOUS, User
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
+    from meshdojo.kubernetes.http.proxy import Proxy
+
 log = logging.getLogger(__name__)
 
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
@@ -35,21 +36,20 @@ _STREAMS = ("exec", "attach", "portforward", "log")
 class App:
     """The API over ASGI. `close` ends its watches."""
 
-    def __init__(
-        self, api: Api, node: Node, authenticator: Authenticator, authorizer: Authorizer | None = None
-    ) -> None:
+    def __init__(self, api: Api, node: Node) -> None:
         self._api = api
-        self._authenticator = authenticator
-        self._authorizer = authorizer or AlwaysAllow()
         self._node = node
         self._documents = Documents(api.catalogue, api.signer)
         self._resources = ResourceHandler(api)
         self._streaming: Starlette | None = None
+        self._proxy: Proxy | None = None
 
-    def close(self) -> None:
-        """End all watches, so that their connections can be closed."""
+    async def close(self) -> None:
+        """End all watches, so that their connections can be closed, and the connections of proxied requests."""
         for stream in tuple(self._resources.streams):
             stream.close()
+        if self._proxy is not None:
+            await self._proxy.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or hand a connection on that streams into a pod."""
@@ -87,18 +87,16 @@ class App:
             return not_found()
         request = Request(scope, _limited(receive))
         if path.subresource == "proxy":
-            from meshdojo.kubernetes.http.proxy import Proxy
-
-            return await Proxy(self._api, self._node).answer(request, path)
+            return await self._proxying().answer(request, path)
         return await self._resources.handle(request, path, user, verb)
 
     def _user(self, scope: Scope) -> User:
         headers = dict(scope["headers"])
         authorization = headers.get(b"authorization", b"").decode("latin-1")
-        return self._authenticator.authenticate(authorization) or ANONYMOUS
+        return self._api.authenticator.authenticate(authorization) or ANONYMOUS
 
     def _authorize(self, access: Access) -> None:
-        decision = self._authorizer.authorize(access)
+        decision = self._api.authorizer.authorize(access)
         if decision.allowed:
             return
         if access.user is ANONYMOUS:
@@ -115,6 +113,13 @@ class App:
         served = self._api.catalogue.versions_of(access.group, access.resource)
         words = f"{words}: {reason}" if reason else words
         return errors.forbidden(served[0], access.name, words) if served else errors.unknown_resource()
+
+    def _proxying(self) -> Proxy:
+        if self._proxy is None:
+            from meshdojo.kubernetes.http.proxy import Proxy
+
+            self._proxy = Proxy(self._api, self._node)
+        return self._proxy
 
     def _streams(self) -> Starlette:
         """exec, attach, port-forward and logs; imported when the first of them is asked for."""
@@ -135,7 +140,7 @@ def _verb(scope: Scope, path: ResourcePath) -> str:
     if method == "DELETE" and not path.name:
         return "deletecollection"
     if method not in ("GET", "HEAD"):
-        return _VERBS.get(method, method.lower())
+        return _VERBS.get(method, str(method).lower())
     query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
     if not path.subresource and flag(query, "watch"):
         return "watch"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Literal
 
 from meshdojo.cluster.client import Object
+from meshdojo.kubernetes import errors
 from meshdojo.kubernetes.http.negotiation import Form
 from meshdojo.kubernetes.resources import Resource
 
@@ -42,10 +44,17 @@ def table(
     made = to_table(
         resource,
         objects,
-        include_object=query.get("includeObject") or "Metadata",
+        include_object=_included(query.get("includeObject") or "Metadata"),
         headers=headers,
         resource_version=metadata.get("resourceVersion", ""),
         now=datetime.now(UTC),
     )
     paging = {field: metadata[field] for field in ("continue", "remainingItemCount") if field in metadata}
     return {**made, "metadata": {**made["metadata"], **paging}} if paging else made
+
+
+def _included(value: str) -> Literal["None", "Metadata", "Object"]:
+    match value:
+        case "None" | "Metadata" | "Object":
+            return value
+    raise errors.bad_request(f'unrecognized includeObject value: "{value}"')
