@@ -151,9 +151,7 @@ def deployment() -> Callable[..., Object]:
         container = {"name": "app", "image": image, "ports": [{"name": "http", "containerPort": 8080}]}
         template = {
             "metadata": {"labels": {"app": "web"}},
-            "spec": {
-                "containers": [{"name": "app", "image": image, "ports": [{"name": "http", "containerPort": 8080}]}]
-            },
+            "spec": {"containers": [container]},
         }
         selector = {"matchLabels": {"app": "web"}}
         return {
@@ -164,3 +162,20 @@ def deployment() -> Callable[..., Object]:
         }
 
     return build
+
+
+@pytest.fixture
+def things() -> Object:
+    """A CRD of a namespaced kind Thing (things.example.com) with any content."""
+    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "things.example.com"},
+        "spec": {
+            "group": "example.com",
+            "names": {"kind": "Thing", "plural": "things", "singular": "thing", "listKind": "ThingList"},
+            "scope": "Namespaced",
+            "versions": [{"name": "v1", "served": True, "storage": True, "schema": schema}],
+        },
+    }
