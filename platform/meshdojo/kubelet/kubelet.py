@@ -18,6 +18,7 @@ from meshdojo.kubelet.addresses import Addresses
 from meshdojo.kubelet.containers import Container
 from meshdojo.kubelet.execution import ContainerProcess, ExecError, start
 from meshdojo.kubelet.images import Image, ImageTable
+from meshdojo.kubelet.nodeports import NodePorts
 from meshdojo.kubelet.pods import PodWorker
 from meshdojo.kubelet.resolver import Resolver
 from meshdojo.kubelet.runtime import Runtime
@@ -67,7 +68,9 @@ class Kubelet:
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
         self.zygote = Zygote(run_directory / "processes", preload=preload, died=self._zygote_died)
-        self.resolver = Resolver(block, self._services, self._informers.of("endpointslices.discovery.k8s.io"))
+        slices = self._informers.of("endpointslices.discovery.k8s.io")
+        self.resolver = Resolver(block, self._services, slices)
+        self._node_ports = NodePorts(self.zygote, self.resolver, self._services, slices, str(block.node))
         self.runtime = Runtime(
             client=client,
             block=block,
@@ -101,6 +104,7 @@ class Kubelet:
         self._pods.subscribe(self._pod_changed)
         for informer in self._configuration:
             informer.subscribe(self._configuration_changed)
+        self._node_ports.start()
         self._tasks.append(asyncio.create_task(self._renew_tokens(), name="kubelet tokens"))
 
     async def stop(self) -> None:
@@ -108,6 +112,7 @@ class Kubelet:
         self._stopping = True
         for task in self._tasks:
             task.cancel()
+        await self._node_ports.stop()
         await asyncio.gather(*(worker.abandon() for worker in self._workers.values()))
         if self._owns_informers:
             await self._informers.stop()
