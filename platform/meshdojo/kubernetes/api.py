@@ -11,12 +11,15 @@ from meshdojo.kubernetes.admission.chain import Chain
 from meshdojo.kubernetes.admission.namespaces import NamespaceLifecycle
 from meshdojo.kubernetes.admission.pods import PodDefaults
 from meshdojo.kubernetes.admission.serviceaccounts import ServiceAccounts
+from meshdojo.kubernetes.admission.webhooks.calls import Caller
+from meshdojo.kubernetes.admission.webhooks.plugins import MutatingWebhooks, ValidatingWebhooks
 from meshdojo.kubernetes.allocator import Allocator
 from meshdojo.kubernetes.auth.authentication import Authenticator
 from meshdojo.kubernetes.auth.authorization import AlwaysAllow, Authorizer
 from meshdojo.kubernetes.auth.reviews import Reviews
 from meshdojo.kubernetes.auth.tokens import TokenSigner
 from meshdojo.kubernetes.deletion import Deleter
+from meshdojo.kubernetes.node import Node
 from meshdojo.kubernetes.patches.patch import patcher
 from meshdojo.kubernetes.patches.strategic import wrong_type
 from meshdojo.kubernetes.registry import Registry
@@ -56,12 +59,29 @@ class Api:
         self.authenticator = Authenticator(store, self.signer, tokens or {})
         self.authorizer = authorizer or AlwaysAllow()
         self.reviews = Reviews(self.authenticator, self.authorizer)
-        self.admission = Chain([NamespaceLifecycle(store, self.catalogue), ServiceAccounts(store), PodDefaults()])
+        self._caller = Caller(store)
+        self._caller = Caller(store)
+        self.admission = Chain(
+            plugins=[NamespaceLifecycle(store, self.catalogue), ServiceAccounts(store), PodDefaults()],
+            webhooks=[
+                MutatingWebhooks(store, self.catalogue, self._caller),
+                ValidatingWebhooks(store, self.catalogue, self._caller),
+            ],
+        )
         strategies = Strategies(Allocator(store, block))
         self.registry = Registry(store, self.catalogue, strategies, self.admission)
         self.deleter = Deleter(self.registry)
         self.crds = crds.CustomResourceDefinitions(store, self.catalogue)
         self.subresources = Subresources(self)
+
+    def use_node(self, node: Node) -> None:
+        """Reach admission webhooks through this node. Before, calling one fails."""
+        self._caller.node = node
+
+    async def close(self) -> None:
+        """End the watches, close the connections to webhooks and the journal."""
+        await self._caller.close()
+        self.store.close()
 
     def resource(self, name: str | Resource) -> Resource:
         """The resource with this name (``pods``, ``deployments.apps``). Raises StatusError 404."""

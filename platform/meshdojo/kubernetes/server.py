@@ -45,6 +45,7 @@ class Server:
         key: Path,
     ) -> None:
         """`certificate` and `key` are PEM files. `port` 0: a free one, see `port` after `start`."""
+        api.use_node(node)
         self._app = App(api, node)
         self._address = (host, port)
         config = Config(

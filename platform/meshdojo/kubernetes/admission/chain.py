@@ -40,18 +40,31 @@ class Plugin(Protocol):
 
 
 class Chain:
-    """Plugins one after the other."""
+    """Built-in plugins first, then webhooks.
 
-    def __init__(self, plugins: Sequence[Plugin] = ()) -> None:
-        self.plugins = list(plugins)
+    When webhooks changed the object the built-in plugins see it once more, so that what a webhook added (a container,
+    say) gets what they add. Source: "reinvocation" in the documentation of admission webhooks.
+    """
+
+    def __init__(self, plugins: Sequence[Plugin] = (), webhooks: Sequence[Plugin] = ()) -> None:
+        self._plugins = plugins
+        self._webhooks = webhooks
 
     async def mutate(self, attributes: Attributes) -> Object | None:
         """What the plugins make of the object. Raises StatusError when one refuses."""
-        for plugin in self.plugins:
-            attributes = replace(attributes, obj=await plugin.mutate(attributes))
-        return attributes.obj
+        prepared = await _mutate(self._plugins, attributes)
+        changed = await _mutate(self._webhooks, prepared)
+        if changed.obj is not prepared.obj:
+            changed = await _mutate(self._plugins, changed)
+        return changed.obj
 
     async def validate(self, attributes: Attributes) -> None:
         """Raises StatusError when a plugin refuses."""
-        for plugin in self.plugins:
+        for plugin in (*self._plugins, *self._webhooks):
             await plugin.validate(attributes)
+
+
+async def _mutate(plugins: Sequence[Plugin], attributes: Attributes) -> Attributes:
+    for plugin in plugins:
+        attributes = replace(attributes, obj=await plugin.mutate(attributes))
+    return attributes

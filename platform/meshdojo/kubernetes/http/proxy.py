@@ -5,6 +5,7 @@ Source: https://kubernetes.io/docs/tasks/access-application-cluster/access-clust
 
 from __future__ import annotations
 
+import random
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
@@ -14,9 +15,9 @@ from starlette.responses import StreamingResponse
 from meshdojo.cluster.client import Object
 from meshdojo.kubernetes import errors
 from meshdojo.kubernetes.api import Api
+from meshdojo.kubernetes.endpoints import ready_endpoints
 from meshdojo.kubernetes.http.paths import ResourcePath
 from meshdojo.kubernetes.node import Node
-from meshdojo.kubernetes.selectors import LabelSelector, Requirement
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse, ClientSession
@@ -77,19 +78,10 @@ class Proxy:
         if not port and len(ports) == 1 and not ports[0].get("name"):
             chosen = ports
         for entry in chosen:
-            for address, number in self.endpoints(path.namespace or "", name, entry.get("name", "")):
-                return address, number
+            found = ready_endpoints(self._api.store, path.namespace or "", name, entry.get("name", ""))
+            if found:
+                return random.choice(found)
         raise errors.service_unavailable(f'no endpoints available for service "{name if not port else path.name}"')
-
-    def endpoints(self, namespace: str, service: str, port_name: str) -> list[tuple[str, int]]:
-        """(pod IP, port) of the ready endpoints behind one port of a service."""
-        selector = LabelSelector((Requirement("kubernetes.io/service-name", "=", frozenset([service])),))
-        found = []
-        for entry in self._api.store.list("endpointslices.discovery.k8s.io", namespace):
-            if selector.matches(entry):
-                numbers = [p["port"] for p in entry.get("ports") or [] if p.get("name", "") == port_name]
-                found += [(address, n) for address in _ready_addresses(entry) for n in numbers]
-        return found
 
     async def _forward(self, request: Request, url: str, shown: str) -> StreamingResponse:
         from aiohttp import ClientError, ClientSession, ClientTimeout
@@ -153,11 +145,6 @@ def _first_port(pod: Object) -> int:
         for port in container.get("ports") or []:
             return int(port["containerPort"])
     return 80
-
-
-def _ready_addresses(entry: Object) -> list[str]:
-    ready = [e for e in entry.get("endpoints") or [] if (e.get("conditions") or {}).get("ready") is not False]
-    return [address for endpoint in ready for address in endpoint["addresses"]]
 
 
 def _unreachable(address: str, port: int, error: OSError) -> errors.StatusError:

@@ -1,0 +1,1 @@
+"""Dynamic admission: MutatingWebhookConfigurations and ValidatingWebhookConfigurations."""
