@@ -4,7 +4,8 @@ Istio has no way to ask "has this resource arrived?" (`istioctl x wait` and the 
 things are established, in this order, from what istiod tells about itself:
 
 1. *istiod has read the resources.* Its ``/debug/configz`` lists what its watches have delivered; each of Istio's
-   resources that the API server holds must be there in the same resourceVersion or a later one, and no other.
+   resources that the API server holds must be there in the same resourceVersion or a later one, and no other. The
+   ready pods of each service must be the endpoints that ``/debug/endpointShardz`` lists for it.
 2. *nothing is waiting to be translated.* istiod collects changes until none has come for PILOT_DEBOUNCE_AFTER (100 ms
    unless its environment says otherwise), then takes one snapshot of all it has read and pushes. So the count of
    changes (the metric ``pilot_inbound_updates``) must stand still for longer than that.
@@ -26,8 +27,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from meshdojo.checks import endpoints
 from meshdojo.checks.outcome import CannotJudge
-from meshdojo.checks.probe import is_ready
+from meshdojo.checks.pods import is_ready
 from meshdojo.cluster.client import Object
 from meshdojo.cluster.errors import StatusError
 from meshdojo.cluster.http import HTTPClient
@@ -49,6 +51,7 @@ KINDS = (
 _NO_ISTIO = "'meshdojo reset LAB' sets the lab up again, Istio included."
 _UPDATES = re.compile(r"^pilot_inbound_updates\{[^}]*\} (\S+)$", re.MULTILINE)
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m)")
+_JSON = re.compile(rb"^[\[{].*", re.MULTILINE | re.DOTALL)
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}
 
 Key = tuple[str, str, str]
@@ -101,7 +104,7 @@ class Convergence:
         """Step 1."""
         while True:
             wanted, read = await self._wanted(), versions(json.loads(await self._debug(istiod, "configz")))
-            behind = not_read(wanted, read)
+            behind: list[tuple[str, ...]] = [*not_read(wanted, read), *await self._endpoints_behind(istiod)]
             if not behind:
                 return
             stage.text = f"istiod has not read {', '.join('/'.join(key) for key in behind)}"
@@ -132,6 +135,14 @@ class Convergence:
         lists = await asyncio.gather(*(self._list(kind) for kind in KINDS))
         return versions([obj for items in lists for obj in items])
 
+    async def _endpoints_behind(self, istiod: Object) -> list[endpoints.Key]:
+        """The services whose ready pods istiod does not know, or whose former pods it still knows."""
+        services, pods, slices = await asyncio.gather(
+            *(self._client.list(kind) for kind in ("services", "pods", "endpointslices.discovery.k8s.io"))
+        )
+        shards = json.loads(await self._debug(istiod, "endpointShardz"))
+        return endpoints.behind(services.items, pods.items, slices.items, shards)
+
     async def _list(self, kind: str) -> list[Object]:
         try:
             return (await self._client.list(kind)).items
@@ -155,12 +166,12 @@ class Convergence:
                 self._by_exec = True
         command = ["pilot-discovery", "request", "GET", f"/debug/{page}"]
         result = await self._client.exec(NAMESPACE, istiod["metadata"]["name"], command, "discovery")
-        # A line of istiod's own log may come first.
-        start = result.stdout.find(b"\n[") + 1 if not result.stdout.startswith(b"[") else 0
-        if result.exit_code != 0 or not result.stdout[start:].startswith(b"["):
+        # Lines of istiod's own log may come first.
+        body = _JSON.search(result.stdout)
+        if result.exit_code != 0 or not body:
             said = (result.stderr or result.stdout).decode(errors="replace")[-200:]
             raise CannotJudge(f"istiod does not answer /debug/{page}: {said}", "Look at istiod's log.")
-        return result.stdout[start:]
+        return body[0]
 
 
 @dataclass

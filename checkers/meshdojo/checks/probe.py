@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from meshdojo.checks.measurement import Measurement, Place, Request
 from meshdojo.checks.outcome import CannotJudge
+from meshdojo.checks.pods import has_sidecar, is_ready
 from meshdojo.cluster.client import Object
 from meshdojo.cluster.errors import StatusError
 from meshdojo.cluster.http import HTTPClient
@@ -107,20 +107,6 @@ class Probe:
         except StatusError as error:
             if error.code != 404:
                 raise
-
-
-def is_ready(pod: Object) -> bool:
-    """Whether the pod serves: Ready, and not on its way out."""
-    conditions = pod.get("status", {}).get("conditions", ())
-    ready = any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
-    return ready and "deletionTimestamp" not in pod["metadata"]
-
-
-def has_sidecar(pod: Object) -> bool:
-    """Whether Istio's proxy runs in the pod, as a native sidecar or as a container."""
-    spec = pod["spec"]
-    containers: list[dict[str, Any]] = [*spec.get("initContainers", ()), *spec["containers"]]
-    return any(container["name"] == "istio-proxy" for container in containers)
 
 
 def is_outdated(pod: Object, istiod: Object | None) -> bool:

@@ -8,7 +8,8 @@ from pathlib import Path
 import yaml
 
 from meshdojo.checks.convergence import KINDS, Convergence
-from meshdojo.checks.probe import NAMESPACES, has_sidecar
+from meshdojo.checks.pods import has_sidecar
+from meshdojo.checks.probe import NAMESPACES
 from meshdojo.cluster.client import Object
 from meshdojo.cluster.errors import ClusterError
 from meshdojo.cluster.http import HTTPClient
@@ -24,7 +25,7 @@ async def collect(client: HTTPClient, folder: Path, step: Step, namespaces: tupl
     What cannot be had is noted in the file's place: a broken cluster is when this is needed most.
     """
     _save(folder / "step.txt", f"{step.phase}: {step.name}\n\n{step.problem}\n".encode())
-    for page in ("syncz", "configz"):
+    for page in ("syncz", "configz", "endpointShardz"):
         await _write(folder / f"istiod-{page}.json", Convergence(client).debug(page))
     for namespace in (*namespaces, *NAMESPACES.values(), "istio-system"):
         await _namespace(client, folder / namespace, namespace)

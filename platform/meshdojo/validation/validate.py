@@ -14,11 +14,12 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from meshdojo.backends.base import Backend, BackendError, Progress
-from meshdojo.checks.outcome import Error, Fail, Pass
+from meshdojo.checks.convergence import Convergence
+from meshdojo.checks.outcome import CannotJudge, Error, Fail, Pass
 from meshdojo.checks.registry import UnknownCheck, all_checks, find
 from meshdojo.checks.runner import Result, Runner
 from meshdojo.cluster.errors import ClusterError
@@ -129,9 +130,16 @@ class _Proof:
             return
         self._progress(fence.code.splitlines()[0])
         async with self._step("command", f"{fence.file.name}:{fence.line}") as problems:
+            await self._settled()
             ran = await shell.run(fence.code, await self.backend.environment(), folder, fence.timeout)
             if problem := shell.judge(fence, ran):
                 problems.append(problem)
+
+    async def _settled(self) -> None:
+        """A person takes longer to read on than a mesh takes to settle; here it has to be waited for."""
+        async with self._client() as client:
+            with suppress(CannotJudge):  # no Istio, or a proxy that refuses: the command will show it
+                await Convergence(client).wait()
 
     async def _wrong(self, wrong: WrongSolution) -> None:
         await self._set_up(fresh=True)

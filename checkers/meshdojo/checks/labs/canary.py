@@ -9,7 +9,7 @@ from typing import Any
 from meshdojo.checks.measurement import Measurement, Request
 from meshdojo.checks.mesh import GATEWAY_URL, Mesh
 from meshdojo.checks.outcome import CannotJudge, Fail, Outcome, Pass
-from meshdojo.checks.probe import has_sidecar, is_ready
+from meshdojo.checks.pods import has_sidecar, is_ready, selects
 from meshdojo.checks.proportion import Proportion, unanswered
 from meshdojo.checks.registry import check
 from meshdojo.cluster.client import Object
@@ -205,11 +205,7 @@ class Routes:
         return None
 
     def _versions(self, selector: Mapping[str, str]) -> set[str]:
-        return {
-            pod["metadata"]["labels"].get("version", "(no version)")
-            for pod in self.pods
-            if selector.items() <= pod["metadata"].get("labels", {}).items()
-        }
+        return {pod["metadata"]["labels"].get("version", "(no version)") for pod in self.pods if selects(selector, pod)}
 
 
 def service_name(host: str) -> str:
