@@ -17,8 +17,9 @@ from collections.abc import Mapping
 from benchmarks.memory import environment_megabytes
 from benchmarks.route_change import measure
 from benchmarks.startup import start_up
-from meshdojo.backends import Backend, open_backend
+from meshdojo.backends.base import Backend
 from meshdojo.backends.embedded import EmbeddedBackend
+from meshdojo.backends.select import open_backend
 from meshdojo.embedded import lifecycle
 
 INSTANCE = "bench"

@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from meshdojo.validation.setup import start_state
-
 from meshdojo.backends.base import Backend
+from meshdojo.validation.setup import start_state
 
 
 @dataclass(frozen=True)

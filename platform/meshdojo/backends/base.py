@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from meshdojo.errors import UserError
+
 Progress = Callable[[str], None]
 
 # Set on every namespace that meshdojo makes. Nothing without it is ever deleted.
@@ -21,7 +23,7 @@ MANAGED_LABEL = "app.kubernetes.io/managed-by"
 MANAGED_VALUE = "meshdojo"
 
 
-class BackendError(Exception):
+class BackendError(UserError):
     """Something in or about the backend failed; never the learner's fault."""
 
 

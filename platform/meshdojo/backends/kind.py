@@ -10,15 +10,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from meshdojo.course.content import content_root
-from meshdojo.course.images import load_images
-
 from meshdojo.backends.base import BackendError, BackendMissing, BackendNotRunning, Progress, Status
 from meshdojo.backends.commands import run
 from meshdojo.backends.gateways import NAMESPACE, http_port
 from meshdojo.backends.namespaces import delete_managed
 from meshdojo.cluster.errors import ClusterError
 from meshdojo.cluster.http import HTTPClient
+from meshdojo.course.content import content_root
+from meshdojo.course.images import load_images
 from meshdojo.embedded import directories
 from meshdojo.embedded.environment import DEFAULT_NAME
 
