@@ -11,6 +11,7 @@ import pytest
 from meshdojo.cluster.client import Object
 from meshdojo.cluster.errors import StatusError
 from meshdojo.kubernetes.api import Api
+from meshdojo.kubernetes.bootstrap import bootstrap
 from meshdojo.kubernetes.controllers.manager import Controllers
 from meshdojo.kubernetes.controllers.nodes import NodeFacts
 from meshdojo.kubernetes.store import Store
@@ -132,6 +133,7 @@ def anyio_backend() -> str:
 @pytest.fixture
 async def world() -> AsyncIterator[World]:
     api = Api(Store(), Block(0))
+    await bootstrap(api, host="127.64.0.1", port=6443)
     node = NodeFacts("meshdojo", "127.64.0.1", "v1.34.4")
     async with Controllers(api, node=node, ca="-----BEGIN CERTIFICATE-----") as controllers:
         kubelet = FakeKubelet(api)

@@ -11,7 +11,6 @@ from types import TracebackType
 from typing import Self
 
 from meshdojo.cluster.client import Client
-from meshdojo.cluster.errors import StatusError
 from meshdojo.cluster.informer import Informers
 from meshdojo.kubernetes.controllers.controller import Cluster, Controller
 from meshdojo.kubernetes.controllers.deployments import DeploymentController
@@ -27,11 +26,11 @@ from meshdojo.kubernetes.controllers.replicasets import ReplicaSetController
 from meshdojo.kubernetes.controllers.scheduler import Scheduler
 from meshdojo.kubernetes.controllers.serviceaccounts import RootCAPublisher, ServiceAccountController
 
-SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
-
 
 class Controllers:
     """All controllers over one API. Use it as an async context manager, in the event loop of the API.
+
+    The namespaces of `bootstrap` are there already.
 
     `ca` is the PEM certificate that signed the API server's, for pods. `informers` may be shared with others in the
     same process (the kubelet); they are started here and stopped with the controllers.
@@ -58,8 +57,6 @@ class Controllers:
         )
 
     async def __aenter__(self) -> Self:
-        for namespace in SYSTEM_NAMESPACES:
-            await self._ensure_namespace(namespace)
         await self._node.start()
         self.events.start()
         await self.informers.start()
@@ -74,12 +71,3 @@ class Controllers:
         await self.informers.stop()
         await self.events.stop()
         await self._node.stop()
-
-    async def _ensure_namespace(self, name: str) -> None:
-        try:
-            await self.client.create(
-                "namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-            )
-        except StatusError as error:
-            if error.reason != "AlreadyExists":
-                raise
