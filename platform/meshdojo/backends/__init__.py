@@ -1,1 +1,1 @@
-"""Where a mesh runs. Nothing above this package knows which backend it is on; `select.open_backend` picks one by name."""
+"""Where a mesh runs. Nothing above this package knows which one it is; `select.open_backend` picks one by name."""

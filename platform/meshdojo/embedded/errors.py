@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from meshdojo.errors import UserError
 
-class EmbeddedError(Exception):
+
+class EmbeddedError(UserError):
     """The environment could not do what was asked; the text is for the user."""
 
 

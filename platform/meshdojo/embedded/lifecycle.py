@@ -91,11 +91,18 @@ def _spawn(environment: Environment, report: Report) -> None:
             )
     finally:
         os.close(writing)
-    ProcessName.of(child.pid).write(environment.process_file)
-    # The child outlives this object on purpose; without this, its destructor would warn.
-    child.returncode = 0
-    with os.fdopen(reading) as pipe:
-        _follow(pipe, environment.log, report)
+    process = ProcessName.of(child.pid)
+    process.write(environment.process_file)
+    try:
+        with os.fdopen(reading) as pipe:
+            _follow(pipe, environment.log, report)
+    except BaseException:
+        process.end()
+        environment.process_file.unlink(missing_ok=True)
+        raise
+    finally:
+        # The child outlives this object on purpose; without this, its destructor would warn.
+        child.returncode = 0
 
 
 def _follow(pipe: Iterator[str], log: Path, report: Report) -> None:
