@@ -1,0 +1,1 @@
+"""What an installation of Istio consists of: profiles and options in, Kubernetes objects out."""

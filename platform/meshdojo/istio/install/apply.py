@@ -1,0 +1,115 @@
+"""Installs: applies the objects of an installation as concurrently as their order allows, and waits until it runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from contextlib import aclosing
+from typing import Any
+
+from meshdojo.cluster.errors import StatusError
+from meshdojo.cluster.http import HTTPClient
+from meshdojo.istio.install.manifests import Component, components, namespace
+from meshdojo.istio.install.naming import MANAGER
+from meshdojo.istio.install.options import Options
+
+JSON = dict[str, Any]
+Report = Callable[[Component], None]
+"""Called with each component once all of its pods are ready."""
+
+READY_SECONDS = 300.0
+_LAST = frozenset({"Deployment", "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"})
+
+
+class NotReady(Exception):
+    """Something that was installed does not become ready; the message says what is wrong with its pods."""
+
+
+async def install(
+    client: HTTPClient, options: Options, report: Report = lambda component: None, seconds: float = READY_SECONDS
+) -> None:
+    """Make the cluster's Istio as `options` say, and wait until every component is ready.
+
+    Raises StatusError (the API refuses an object), NotReady after `seconds`.
+    """
+    parts = components(options)
+    await client.apply(namespace(), field_manager=MANAGER)
+    objects = [one for part in parts for one in part.manifests]
+    await _apply(client, (one for one in objects if one["kind"] not in _LAST))
+    await _apply(client, (one for one in objects if one["kind"] in _LAST))
+    for part in parts:
+        await _ready(client, part, seconds)
+        report(part)
+
+
+async def _apply(client: HTTPClient, objects: Iterable[JSON]) -> None:
+    async with asyncio.TaskGroup() as group:
+        for one in objects:
+            group.create_task(_apply_one(client, one))
+
+
+async def _apply_one(client: HTTPClient, one: JSON) -> None:
+    if one["kind"] == "ValidatingWebhookConfiguration":
+        one = await _keeping_policy(client, one)
+    await client.apply(one, field_manager=MANAGER)
+
+
+async def _keeping_policy(client: HTTPClient, one: JSON) -> JSON:
+    """istiod turns failurePolicy to Fail when it can answer; installing again must not open that gap anew."""
+    resource = "validatingwebhookconfigurations.admissionregistration.k8s.io"
+    try:
+        found = await client.get(resource, one["metadata"]["name"])
+    except StatusError:
+        return one
+    policies = {webhook["name"]: webhook.get("failurePolicy") for webhook in found.get("webhooks") or ()}
+    kept = [
+        {**webhook, "failurePolicy": policies.get(webhook["name"]) or webhook["failurePolicy"]}
+        for webhook in one["webhooks"]
+    ]
+    return {**one, "webhooks": kept}
+
+
+async def _ready(client: HTTPClient, part: Component, seconds: float) -> None:
+    for in_namespace, name in part.deployments:
+        try:
+            async with asyncio.timeout(seconds):
+                await _available(client, in_namespace, name)
+        except TimeoutError:
+            reason = await _why_not(client, in_namespace, name)
+            raise NotReady(f"Deployment/{in_namespace}/{name} is not ready after {seconds:.0f}s{reason}") from None
+
+
+async def _available(client: HTTPClient, in_namespace: str, name: str) -> None:
+    """Wait until all replicas of a Deployment run its latest template and are ready."""
+    while True:
+        events = client.watch("deployments.apps", in_namespace, fields=f"metadata.name={name}")
+        async with aclosing(events) as stream:
+            async for event in stream:
+                if event.type in ("ADDED", "MODIFIED") and available(event.object):
+                    return
+
+
+def available(deployment: JSON) -> bool:
+    """Whether the rollout of a Deployment is complete (what ``kubectl rollout status`` waits for)."""
+    status, wanted = deployment.get("status") or {}, deployment["spec"].get("replicas", 1)
+    current = status.get("observedGeneration", 0) >= deployment["metadata"].get("generation", 0)
+    counts = (status.get(field, 0) for field in ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"))
+    return current and all(count == wanted for count in counts)
+
+
+async def _why_not(client: HTTPClient, in_namespace: str, name: str) -> str:
+    """What the pods and events say, in one clause each."""
+    deployment = await client.get("deployments.apps", name, in_namespace)
+    labels = ",".join(f"{key}={value}" for key, value in deployment["spec"]["selector"]["matchLabels"].items())
+    pods = (await client.list("pods", in_namespace, labels=labels)).items
+    reasons = [f"pod {pod['metadata']['name']}: {_state(pod)}" for pod in pods]
+    return "".join(f"; {reason}" for reason in reasons) or "; it has no pods"
+
+
+def _state(pod: JSON) -> str:
+    statuses = (pod.get("status") or {}).get("containerStatuses") or ()
+    for status in statuses:
+        waiting = (status.get("state") or {}).get("waiting")
+        if waiting:
+            return f"{waiting.get('reason')}: {waiting.get('message', '')}".rstrip(": ")
+    return str((pod.get("status") or {}).get("phase", "Pending"))
