@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from meshdojo.cluster.client import Object
 from meshdojo.kubernetes.api import Api
-from meshdojo.kubernetes.errors import StatusError
 
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 
@@ -15,26 +14,18 @@ NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 async def bootstrap(api: Api, *, host: str, port: int) -> None:
     """Create what is missing. `host` and `port` are where the API listens; its service leads there."""
     for name in NAMESPACES:
-        await _ensure(api, "namespaces", {"metadata": {"name": name}})
-    await _ensure(api, "services", _service(str(api.block.services[1]), port), "default")
+        await _keep(api, "namespaces", {"metadata": {"name": name}})
+    await _keep(api, "services", _service(str(api.block.services[1]), port), "default")
     await _keep(api, "endpointslices.discovery.k8s.io", _slice(host, port), "default")
 
 
-async def _ensure(api: Api, resource: str, obj: Object, namespace: str | None = None) -> None:
-    try:
-        await api.create(resource, obj, namespace)
-    except StatusError as error:
-        if error.reason != "AlreadyExists":
-            raise
-
-
-async def _keep(api: Api, resource: str, obj: Object, namespace: str) -> None:
-    """As `_ensure`, and bring an older one up to date: the address may be another than last time."""
+async def _keep(api: Api, resource: str, obj: Object, namespace: str | None = None) -> None:
+    """Create an object, or bring the one of an earlier start up to date: the address may be another now."""
     name = obj["metadata"]["name"]
-    if api.store.get(resource, namespace, name) is None:
+    if api.store.get(resource, namespace or "", name) is None:
         await api.create(resource, obj, namespace)
     else:
-        await api.update(resource, obj, namespace)
+        await api.patch(resource, name, obj, namespace)
 
 
 def _service(address: str, port: int) -> Object:
