@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from meshdojo.cluster.client import Object, ObjectList, PatchType, Propagation, WatchEvent
@@ -20,6 +21,7 @@ from meshdojo.kubernetes.auth.reviews import Reviews
 from meshdojo.kubernetes.auth.tokens import TokenSigner
 from meshdojo.kubernetes.deletion import Deleter
 from meshdojo.kubernetes.node import Node
+from meshdojo.kubernetes.patches.apply import Application
 from meshdojo.kubernetes.patches.patch import patcher
 from meshdojo.kubernetes.patches.strategic import wrong_type
 from meshdojo.kubernetes.registry import Registry
@@ -172,15 +174,37 @@ class Api:
     ) -> Object:
         """PATCH. Tried again when another write came in between, unless the patch names a resourceVersion."""
         resource = self.resource(resource)
-        options = options or Options(field_manager=field_manager or "meshdojo", force=force)
-        modify = patcher(resource, type, patch)
+        options = options or Options(field_manager=field_manager, force=force)
         namespace = namespace or ""
+        if type == "apply":
+            return await self._apply(resource, name, patch, namespace, subresource, options)
+        modify = patcher(resource, type, patch)
         try:
             if subresource not in ("", "status"):
                 return await self.subresources.update(resource, name, namespace, subresource, modify, options)
             return await self.registry.update(resource, name, namespace, modify, options, subresource=subresource)
         except errors.StatusError as error:
             raise (wrong_type(resource, name, patch, error) if type == "strategic" else error) from None
+
+    async def _apply(
+        self, resource: Resource, name: str, config: Any, namespace: str, subresource: str, options: Options
+    ) -> Object:
+        """Server-side apply. What it changes is recorded by the application itself."""
+        manager, options = options.field_manager, replace(options, field_manager="")
+        application = Application(resource, config, name, namespace, manager, options.force, subresource)
+        while True:
+            try:
+                if subresource or self.store.get(resource.storage, namespace, name) is not None:
+                    return await self.registry.update(
+                        resource, name, namespace, application.applied, options, subresource=subresource
+                    )
+                return await self.registry.create(resource, application.created(), namespace, options)
+            except errors.StatusError as error:
+                # Another request created or deleted it just now.
+                if subresource or error.reason not in ("AlreadyExists", "NotFound"):
+                    raise
+                if error.reason == "NotFound" and (error.details or {}).get("kind") != resource.plural:
+                    raise
 
     async def delete(
         self,

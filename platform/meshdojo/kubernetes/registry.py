@@ -19,6 +19,7 @@ from meshdojo.kubernetes.admission.chain import Attributes, Chain, Operation
 from meshdojo.kubernetes.allocator import Exhausted
 from meshdojo.kubernetes.conversion import to_storage, to_version
 from meshdojo.kubernetes.errors import FieldError
+from meshdojo.kubernetes.managedfields import track_update
 from meshdojo.kubernetes.requests import Options
 from meshdojo.kubernetes.resources import Catalogue, Resource
 from meshdojo.kubernetes.schema import apply_defaults, decode, validate
@@ -94,6 +95,8 @@ class Registry:
     async def _create_named(self, resource: Resource, obj: Object, options: Options) -> Object:
         strategy = self.strategies.of(resource)
         created = self._prepared(resource, strategy, obj)
+        if options.field_manager:
+            created = track_update(resource, created, None, options.field_manager, "")
         validate(resource, created, None)
         await self.admission.validate(_attributes("CREATE", resource, created, None, options))
         if self.store.get(resource.storage, created["metadata"].get("namespace", ""), created["metadata"]["name"]):
@@ -151,6 +154,8 @@ class Registry:
         _check_preconditions(resource, strategy, wanted, old)
         wanted = await self._mutated("UPDATE", resource, wanted, old, options, subresource)
         new = self._prepared_update(resource, strategy, wanted, old, subresource)
+        if options.field_manager:
+            new = track_update(resource, new, old, options.field_manager, subresource)
         if subresource not in _INTERNAL:
             validate(resource, new, old)
         await self.admission.validate(_attributes("UPDATE", resource, new, old, options, subresource))

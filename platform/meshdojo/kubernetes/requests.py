@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 from meshdojo.cluster.client import Propagation
@@ -41,19 +41,16 @@ SYSTEM = User("system:apiserver", ("system:masters", "system:authenticated"))
 class Options:
     """The options of a write (meta/v1 CreateOptions, UpdateOptions, PatchOptions).
 
-    `warnings` collects what the client must be told in Warning headers.
+    Without a `field_manager` nobody is recorded as the owner of what changes. `warnings` collects what the client must
+    be told in Warning headers.
     """
 
     user: User = SYSTEM
     dry_run: bool = False
     field_validation: FieldValidation = "Strict"
-    field_manager: str = "meshdojo"
+    field_manager: str = ""
     force: bool = False
     warnings: list[str] = field(default_factory=list)
-
-    def in_process(self) -> Options:
-        """The same options with warnings of its own."""
-        return replace(self, warnings=[])
 
 
 @dataclass(frozen=True)
