@@ -72,6 +72,7 @@ from envoy.extensions.retry.host.previous_hosts.v3.previous_hosts_pb2 import Pre
 from envoy.extensions.transport_sockets.raw_buffer.v3.raw_buffer_pb2 import RawBuffer
 from envoy.extensions.transport_sockets.tls.v3.common_pb2 import (
     CertificateValidationContext,
+    SubjectAltNameMatcher,
     TlsCertificate,
     TlsParameters,
 )
@@ -170,6 +171,7 @@ __all__ = [
     "SocketAddress",
     "StringMatcher",
     "Struct",
+    "SubjectAltNameMatcher",
     "SubstitutionFormatString",
     "TcpKeepalive",
     "TcpProxy",

@@ -1,0 +1,384 @@
+"""`Snapshot`: everything a translation needs, immutable; and `State`, which builds one after each change.
+
+`State.apply` takes the events of informers. Only the indexes that an event touches are built anew; the others are
+shared by the next snapshot, and every entry carries a *serial* that changes with its content. Serials are what
+translations are cached by.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, TypeVar
+
+from meshdojo.istio import service as services
+from meshdojo.istio import service_entry, workload
+from meshdojo.istio.mesh import MeshConfig
+from meshdojo.istio.models.base import Kind, NotParsed
+from meshdojo.istio.models.destination_rule import DestinationRule
+from meshdojo.istio.models.gateway import Gateway
+from meshdojo.istio.models.peer_authentication import PeerAuthentication
+from meshdojo.istio.models.service_entry import ServiceEntry
+from meshdojo.istio.models.sidecar import Sidecar
+from meshdojo.istio.models.virtual_service import VirtualService
+from meshdojo.istio.service import Endpoint, Service
+from meshdojo.istio.workload import Workload
+
+log = logging.getLogger("model")
+Object = Mapping[str, Any]
+Key = tuple[str, str]
+K = TypeVar("K", bound=Kind)
+T = TypeVar("T")
+KINDS: tuple[type[Kind], ...] = (VirtualService, DestinationRule, Gateway, ServiceEntry, Sidecar, PeerAuthentication)
+SERVICE_LABEL = "kubernetes.io/service-name"
+
+
+@dataclass(frozen=True, eq=False)
+class Config(Generic[K]):
+    """An Istio object, and the serial of its present content."""
+
+    object: K
+    serial: int
+    resource_version: str = ""
+
+    @property
+    def namespace(self) -> str:
+        return self.object.metadata.namespace
+
+    @property
+    def name(self) -> str:
+        return self.object.metadata.name
+
+    @property
+    def ref(self) -> str:
+        """``VirtualService/fleet/web``."""
+        return f"{self.object.TYPE.kind}/{self.namespace}/{self.name}"
+
+    @property
+    def age(self) -> tuple[str, str, str]:
+        """Sorts the oldest first, as Istio decides between objects that contradict each other."""
+        return self.object.metadata.creation_timestamp, self.name, self.namespace
+
+
+@dataclass(frozen=True, eq=False)
+class Configs(Generic[K]):
+    """All objects of a kind, the oldest first."""
+
+    items: tuple[Config[K], ...] = ()
+    serial: int = 0
+
+    def __iter__(self) -> Iterator[Config[K]]:
+        return iter(self.items)
+
+    def within(self, namespace: str) -> list[Config[K]]:
+        return [one for one in self.items if one.namespace == namespace]
+
+
+@dataclass(frozen=True, eq=False)
+class Endpoints:
+    """The endpoints of one service, ordered by address."""
+
+    items: tuple[Endpoint, ...] = ()
+    serial: int = 0
+
+    @property
+    def identities(self) -> tuple[str, ...]:
+        """The SPIFFE URIs that its pods' certificates may carry."""
+        return tuple(sorted({one.identity for one in self.items if one.identity}))
+
+
+NO_ENDPOINTS = Endpoints()
+
+
+@dataclass(frozen=True, eq=False)
+class Services:
+    """All services by host (where several define a host: Kubernetes first, then the oldest)."""
+
+    by_host: Mapping[str, Service] = field(default_factory=dict)
+    serial: int = 0
+
+    def __iter__(self) -> Iterator[Service]:
+        return iter(self.by_host.values())
+
+    def selecting(self, pod: Workload) -> list[Service]:
+        """The Kubernetes services whose selector fits a pod, the oldest first."""
+        return [
+            one
+            for one in self.by_host.values()
+            if one.namespace == pod.namespace and one.selector and fits(one.selector, pod.labels)
+        ]
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """One state of the cluster. Compared by identity; `serial` grows from one to the next."""
+
+    serial: int = 0
+    mesh: MeshConfig = field(default_factory=MeshConfig)
+    services: Services = field(default_factory=Services)
+    endpoints: Mapping[str, Endpoints] = field(default_factory=dict)
+    endpoints_serial: int = 0
+    workloads: Mapping[Key, Workload] = field(default_factory=dict)
+    workloads_serial: int = 0
+    virtual_services: Configs[VirtualService] = field(default_factory=Configs)
+    destination_rules: Configs[DestinationRule] = field(default_factory=Configs)
+    gateways: Configs[Gateway] = field(default_factory=Configs)
+    sidecars: Configs[Sidecar] = field(default_factory=Configs)
+    peer_authentications: Configs[PeerAuthentication] = field(default_factory=Configs)
+    secrets: Mapping[Key, Object] = field(default_factory=dict)
+    secrets_serial: int = 0
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    def endpoints_of(self, host: str) -> Endpoints:
+        return self.endpoints.get(host, NO_ENDPOINTS)
+
+    def version_of(self, ref: str) -> str:
+        """The resourceVersion of the Istio object ``Kind/namespace/name`` in this snapshot, '' if it is not there."""
+        return self.versions.get(ref, "")
+
+
+def fits(selector: Mapping[str, str], labels: Mapping[str, str]) -> bool:
+    """Whether `labels` has every label of `selector`."""
+    return all(labels.get(name) == value for name, value in selector.items())
+
+
+class State:
+    """Collects events, and makes snapshots of what they add up to."""
+
+    def __init__(self, mesh: MeshConfig | None = None) -> None:
+        self._serials = itertools.count(1)
+        self._mesh = mesh or MeshConfig()
+        self._services: dict[Key, Service] = {}
+        self._entries: dict[Key, tuple[Service, ...]] = {}
+        self._slices: dict[Key, dict[str, Object]] = {}  # of a service, by the slice's name
+        self._workloads: dict[Key, Workload] = {}
+        self._secrets: dict[Key, Object] = {}
+        self._configs: dict[str, dict[Key, Config[Any]]] = {kind.TYPE.kind: {} for kind in KINDS}
+        self._endpoints: dict[str, Endpoints] = {}
+        self._stale_hosts: set[str] = set()
+        self._stale: set[str] = {"services", "workloads", "endpoints", "secrets", *self._configs}
+        self._last = Snapshot()
+        self._apply: dict[str, Callable[[Object | None, Object | None], None]] = {
+            "services": self._service,
+            "endpointslices.discovery.k8s.io": self._slice,
+            "pods": self._pod,
+            "secrets": self._secret,
+        }
+        for kind in KINDS:
+            self._apply[kind.TYPE.resource] = self._config_of(kind)
+
+    @property
+    def resources(self) -> tuple[str, ...]:
+        """The resources whose events `apply` takes."""
+        return tuple(self._apply)
+
+    @property
+    def changed(self) -> bool:
+        """Whether `snapshot` would return a new one."""
+        return bool(self._stale or self._stale_hosts)
+
+    def apply(self, resource: str, old: Object | None, new: Object | None) -> None:
+        """An object came (old None), changed, or went (new None)."""
+        self._apply[resource](old, new)
+
+    def add(self, resource: str, objects: Iterable[Object]) -> None:
+        for obj in objects:
+            self.apply(resource, None, obj)
+
+    def set_mesh(self, text: str) -> None:
+        """The YAML of the config map ``istio``."""
+        parsed = MeshConfig.parse(text, next(self._serials))
+        if parsed != self._mesh:
+            self._mesh = parsed
+            self._stale.add("mesh")
+
+    def snapshot(self) -> Snapshot:
+        """The present state; the same object as before when nothing changed."""
+        if not self.changed:
+            return self._last
+        last, serial = self._last, next(self._serials)
+        found = self._index_services(serial) if "services" in self._stale else last.services
+        self._refresh_endpoints(found)
+        configs = {name: self._configs_now(name, serial) for name in self._configs}
+        self._last = Snapshot(
+            serial=serial,
+            mesh=self._mesh,
+            services=found,
+            endpoints=dict(self._endpoints),
+            endpoints_serial=serial if "endpoints" in self._stale else last.endpoints_serial,
+            workloads=dict(self._workloads) if "workloads" in self._stale else last.workloads,
+            workloads_serial=serial if "workloads" in self._stale else last.workloads_serial,
+            virtual_services=configs["VirtualService"],
+            destination_rules=configs["DestinationRule"],
+            gateways=configs["Gateway"],
+            sidecars=configs["Sidecar"],
+            peer_authentications=configs["PeerAuthentication"],
+            secrets=dict(self._secrets) if "secrets" in self._stale else last.secrets,
+            secrets_serial=serial if "secrets" in self._stale else last.secrets_serial,
+            versions={one.ref: one.resource_version for kind in configs.values() for one in kind},
+        )
+        self._stale.clear()
+        return self._last
+
+    def _configs_now(self, name: str, serial: int) -> Configs[Any]:
+        last: dict[str, Configs[Any]] = {
+            "VirtualService": self._last.virtual_services,
+            "DestinationRule": self._last.destination_rules,
+            "Gateway": self._last.gateways,
+            "Sidecar": self._last.sidecars,
+            "PeerAuthentication": self._last.peer_authentications,
+        }
+        if name not in self._stale and name in last:
+            return last[name]
+        return Configs(tuple(sorted(self._configs[name].values(), key=lambda one: one.age)), serial)
+
+    def _service(self, old: Object | None, new: Object | None) -> None:
+        key = _key(new or old or {})
+        before = self._services.get(key)
+        after = services.from_kubernetes(new) if new is not None else None
+        if before == after:
+            return
+        if after is None:
+            self._services.pop(key, None)
+        else:
+            self._services[key] = _stamped(after, next(self._serials))
+        self._stale.add("services")
+        self._stale_hosts.update(one.host for one in (before, after) if one is not None)
+
+    def _entry(self, key: Key, config: Config[ServiceEntry] | None) -> None:
+        before = self._entries.pop(key, ())
+        after: tuple[Service, ...] = ()
+        if config is not None:
+            after = tuple(_stamped(one, config.serial) for one in service_entry.services(config.object))
+            self._entries[key] = after
+        self._stale.add("services")
+        self._stale_hosts.update(one.host for one in (*before, *after))
+
+    def _slice(self, old: Object | None, new: Object | None) -> None:
+        obj = new or old or {}
+        namespace, name = _key(obj)
+        owner = (obj["metadata"].get("labels") or {}).get(SERVICE_LABEL)
+        if not owner:
+            return
+        slices = self._slices.setdefault((namespace, owner), {})
+        if new is None:
+            slices.pop(name, None)
+        else:
+            slices[name] = new
+        service = self._services.get((namespace, owner))
+        if service is not None:
+            self._stale_hosts.add(service.host)
+
+    def _pod(self, old: Object | None, new: Object | None) -> None:
+        key = _key(new or old or {})
+        before = self._workloads.get(key)
+        after = workload.from_pod(new) if new is not None else None
+        if before == after:
+            return
+        if after is None:
+            del self._workloads[key]
+        else:
+            self._workloads[key] = after
+        self._stale.add("workloads")
+        # Labels and identity of endpoints come from their pods.
+        self._stale_hosts.update(one.host for one in self._services.values() if one.namespace == key[0])
+        self._stale_hosts.update(one.host for entry in self._entries.values() for one in entry if one.selector)
+
+    def _secret(self, old: Object | None, new: Object | None) -> None:
+        key = _key(new or old or {})
+        if new is None:
+            self._secrets.pop(key, None)
+        else:
+            self._secrets[key] = new
+        self._stale.add("secrets")
+
+    def _config_of(self, kind: type[Kind]) -> Callable[[Object | None, Object | None], None]:
+        def apply(old: Object | None, new: Object | None) -> None:
+            self._config(kind, old, new)
+
+        return apply
+
+    def _config(self, kind: type[Kind], old: Object | None, new: Object | None) -> None:
+        key, configs = _key(new or old or {}), self._configs[kind.TYPE.kind]
+        config = self._parsed(kind, new) if new is not None else None
+        before = configs.pop(key, None)
+        if config is not None:
+            configs[key] = config
+        if config is None and before is None:
+            return
+        self._stale.add(kind.TYPE.kind)
+        if kind is ServiceEntry:
+            self._entry(key, config)
+
+    def _parsed(self, kind: type[Kind], obj: Object) -> Config[Any] | None:
+        try:
+            parsed = kind.parse(obj)
+        except NotParsed as error:  # the API refuses these; an object older than a stricter version may be left
+            log.warning("%s %s/%s is ignored: %s", kind.TYPE.kind, *_key(obj), error)
+            return None
+        return Config(parsed, next(self._serials), str(obj["metadata"].get("resourceVersion", "")))
+
+    def _index_services(self, serial: int) -> Services:
+        kubernetes = sorted(self._services.values(), key=lambda one: (one.created, one.host))
+        entries = sorted((one for entry in self._entries.values() for one in entry), key=lambda one: one.created)
+        by_host: dict[str, Service] = {}
+        for one in (*kubernetes, *entries):
+            by_host.setdefault(one.host, one)
+        return Services(by_host, serial)
+
+    def _refresh_endpoints(self, found: Services) -> None:
+        for host in self._stale_hosts:
+            service = found.by_host.get(host)
+            before = self._endpoints.get(host)
+            items = tuple(sorted(self._endpoints_of(service), key=lambda one: one.address)) if service else ()
+            if before is not None and before.items == items and service is not None:
+                continue
+            self._stale.add("endpoints")
+            if service is None:
+                self._endpoints.pop(host, None)
+            else:
+                self._endpoints[host] = Endpoints(items, next(self._serials))
+        self._stale_hosts.clear()
+
+    def _endpoints_of(self, service: Service) -> Iterable[Endpoint]:
+        if service.external:
+            entry = self._configs["ServiceEntry"].get((service.namespace, service.name))
+            return service_entry.endpoints(entry.object, service, self._workloads.values()) if entry else ()
+        slices = self._slices.get((service.namespace, service.name), {}).values()
+        return itertools.chain.from_iterable(map(self._slice_endpoints, slices))
+
+    def _slice_endpoints(self, obj: Object) -> Iterator[Endpoint]:
+        ports = {port.get("name") or "": port["port"] for port in obj.get("ports") or () if port.get("port")}
+        for one in obj.get("endpoints") or ():
+            if (one.get("conditions") or {}).get("ready") is False:
+                continue
+            target = one.get("targetRef") or {}
+            pod = self._workloads.get((obj["metadata"]["namespace"], target.get("name", "")))
+            for address in one.get("addresses") or ():
+                yield _endpoint(address, ports, pod if target.get("kind") == "Pod" else None)
+
+
+def _endpoint(address: str, ports: Mapping[str, int], pod: Workload | None) -> Endpoint:
+    if pod is None:
+        return Endpoint(address, ports)
+    return Endpoint(
+        address,
+        ports,
+        labels=pod.labels,
+        namespace=pod.namespace,
+        service_account=pod.service_account,
+        workload=pod.description,
+        tls=pod.in_mesh,
+        pod=True,
+    )
+
+
+def _stamped(one: Service, serial: int) -> Service:
+    return replace(one, serial=serial)
+
+
+def _key(obj: Object) -> Key:
+    metadata = obj["metadata"]
+    return metadata.get("namespace", ""), metadata["name"]

@@ -1,0 +1,1 @@
+"""Listeners (LDS): what a proxy accepts, and how it tells one kind of connection from another."""

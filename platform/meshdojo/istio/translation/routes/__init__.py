@@ -1,0 +1,1 @@
+"""Routes (RDS): VirtualServices, and the default route of every service."""
