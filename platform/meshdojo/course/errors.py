@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from meshdojo.errors import UserError
 
-class CourseError(Exception):
+
+class CourseError(UserError):
     """Something in `labs/` or `apps/` is not as it must be.
 
     `file` is shown relative to the course's root where it lies in it, `line` counts from 1 (0: the whole file).

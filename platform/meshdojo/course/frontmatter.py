@@ -63,7 +63,8 @@ def parse_yaml(file: Path, text: str, model: type[Model], first_line: int) -> Mo
 def _explained(
     file: Path, error: ValidationError, model: type[BaseModel], lines: dict[Any, int], first_line: int
 ) -> CourseError:
-    first = error.errors()[0]
+    # An entry that does not exist is most often a misspelt one, which then is missing too.
+    first = min(error.errors(), key=lambda entry: entry["type"] != "extra_forbidden")
     name = str(first["loc"][0]) if first["loc"] else ""
     line = lines.get(name, first_line)
     if first["type"] == "extra_forbidden":

@@ -211,7 +211,7 @@ def _hints(file: Path, details: list[Details], task: str, line: int) -> tuple[st
 def _questions(file: Path, tokens: list[Token], source: list[str], line: int) -> tuple[Question, ...]:
     questions = []
     starts = [index for index, token in enumerate(tokens) if token.type == "heading_open" and token.tag == "h3"]
-    for start, end in zip(starts, [*starts[1:], len(tokens)], strict=True):
+    for start, end in zip(starts, [*starts[1:], len(tokens)], strict=False):
         questions.append(_question(file, tokens[start:end], source, line))
     if not questions:
         raise CourseError(file, line - 1, "a quiz without questions: each is a ### heading")
