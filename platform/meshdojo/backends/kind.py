@@ -53,7 +53,7 @@ class KindBackend:
             *("kind", "create", "cluster", "--name", self.cluster, "--wait", "180s", "--config", "-"),
             *("--kubeconfig", str(self.kubeconfig)),
             *(("--image", image) if image else ()),
-            stdin=json.dumps(_cluster_config()).encode(),
+            stdin=json.dumps(cluster_config()).encode(),
         )
 
     async def stop(self) -> None:
@@ -138,7 +138,8 @@ class KindBackend:
         await client.patch("services", "istio-ingressgateway", patch, NAMESPACE, type="strategic")
 
 
-def _cluster_config() -> dict[str, object]:
+def cluster_config() -> dict[str, object]:
+    """The configuration of a new cluster: one node, whose gateway port is reachable from this machine."""
     mapping = {"containerPort": GATEWAY_NODE_PORT, "hostPort": 0, "listenAddress": "127.0.0.1"}
     return {
         "kind": "Cluster",

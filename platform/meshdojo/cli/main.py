@@ -5,13 +5,10 @@ from __future__ import annotations
 import sys
 
 import typer
-from meshdojo.course.errors import CourseError
 
-from meshdojo.backends.base import BackendError
 from meshdojo.cli import labs, serve, shell, up, validate
 from meshdojo.cli.console import EXIT_ENVIRONMENT, EXIT_INTERRUPTED, err
-from meshdojo.cluster.errors import ClusterError
-from meshdojo.embedded.errors import EmbeddedError
+from meshdojo.errors import UserError
 
 app = typer.Typer(
     name="meshdojo",
@@ -39,7 +36,7 @@ def main() -> None:
     """Run the command line; every error that we know becomes one message and an exit code."""
     try:
         app()
-    except (BackendError, EmbeddedError, ClusterError, CourseError) as error:
+    except UserError as error:
         err.print(f"[red]error:[/red] {_escaped(error)}")
         sys.exit(EXIT_ENVIRONMENT)
     except KeyboardInterrupt:

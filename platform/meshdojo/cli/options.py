@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from meshdojo.backends.base import Backend
+if TYPE_CHECKING:
+    from meshdojo.backends.base import Backend
 
 BackendName = Annotated[
     str,
@@ -28,6 +29,17 @@ DEFAULT_INSTANCE = "default"
 
 def opened(backend: str, instance: str) -> Backend:
     """The backend that the options name."""
-    from meshdojo.backends import open_backend
+    from meshdojo.backends.select import open_backend
 
     return open_backend(backend, instance)
+
+
+def reached(backend: str, instance: str) -> Backend:
+    """The backend that the options name, once started. Raises `BackendNotRunning`."""
+    from meshdojo.backends.base import BackendNotRunning
+
+    chosen = opened(backend, instance)
+    if not chosen.kubeconfig.exists():
+        option = "" if backend == DEFAULT_BACKEND else f" --backend {backend}"
+        raise BackendNotRunning(f"the {backend} cluster is not running. Start it with 'meshdojo up --detach{option}'.")
+    return chosen

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
 import re
 import socket
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,6 +110,7 @@ class Environment:
         block = self.block
         write_serving_certificate(self.state, [str(block.node), "127.0.0.1", str(block.services[1])])
         self._write_kubeconfig()
+        self._write_tools()
         return listener
 
     def _claim(self) -> socket.socket:
@@ -133,9 +136,13 @@ class Environment:
         digest = hashlib.sha256(str(self.state).encode()).digest()
         return 1 + int.from_bytes(digest[:4]) % (BLOCKS - 1)
 
-    def _write_kubeconfig(self) -> None:
-        import base64
+    def _write_tools(self) -> None:
+        self.tools.mkdir(exist_ok=True)
+        for name, module in (("istioctl", "meshdojo.istio.istioctl"), ("meshdojo", "meshdojo.cli")):
+            script = f'#!/bin/sh\nexec "{sys.executable}" -m {module} "$@"\n'
+            _write_private(self.tools / name, script, mode=0o700)
 
+    def _write_kubeconfig(self) -> None:
         authority = base64.b64encode((self.state / "ca.crt").read_bytes()).decode()
         name = "meshdojo" if self.name == DEFAULT_NAME else f"meshdojo-{self.name}"
         config = {
@@ -167,9 +174,9 @@ def _bind(block: Block) -> socket.socket:
     return listener
 
 
-def _write_private(path: Path, text: str) -> None:
+def _write_private(path: Path, text: str, mode: int = 0o600) -> None:
     temporary = path.with_suffix(".new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     with os.fdopen(descriptor, "w") as file:
         file.write(text)
     temporary.replace(path)

@@ -1,3 +1,63 @@
-"""Istio in the embedded cluster: is it there, and install it."""
+"""Istio in the embedded cluster: which version is there, and install it if none is."""
 
 from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from meshdojo.cluster.errors import StatusError
+from meshdojo.embedded.errors import EmbeddedError
+
+if TYPE_CHECKING:
+    from meshdojo.cluster.client import Object
+    from meshdojo.cluster.http import HTTPClient
+
+NAMESPACE = "istio-system"
+_TAG = re.compile(r":([^:/@]+)$")
+
+
+async def installed_version(client: HTTPClient) -> str:
+    """The version of istiod (its image's tag), '' when there is none."""
+    found = await client.list("deployments.apps", NAMESPACE, labels="app=istiod")
+    for deployment in found.items:
+        tag = _TAG.search(deployment["spec"]["template"]["spec"]["containers"][0]["image"])
+        return tag[1] if tag else "unknown"
+    return ""
+
+
+async def ensure(client: HTTPClient, profile: str, report: Callable[[str], None]) -> None:
+    """Install Istio unless an istiod is there; either way return when every part of it is ready.
+
+    Raises `EmbeddedError` with the reason when it does not become ready.
+    """
+    if not await installed_version(client):
+        await _install(client, profile, report)
+        return
+    found = await client.list("deployments.apps", NAMESPACE)
+    await asyncio.gather(*(_available(client, one["metadata"]["name"]) for one in found.items))
+
+
+async def _install(client: HTTPClient, profile: str, report: Callable[[str], None]) -> None:
+    # Only an installation needs the models and manifests; they take 0.2 s to import.
+    from meshdojo.istio.install.apply import NotReady, install
+    from meshdojo.istio.install.options import load
+
+    report(f"installing Istio ({profile} profile)")
+    try:
+        await install(client, load([f"profile={profile}"]))
+    except (NotReady, StatusError) as error:
+        raise EmbeddedError(f"Istio could not be installed: {error}. See: kubectl get events -n {NAMESPACE}") from error
+
+
+async def _available(client: HTTPClient, name: str) -> None:
+    while True:
+        async for event in client.watch("deployments.apps", NAMESPACE, fields=f"metadata.name={name}"):
+            if _is_available(event.object):
+                return
+
+
+def _is_available(deployment: Object) -> bool:
+    wanted = deployment["spec"].get("replicas", 1)
+    return bool(deployment.get("status", {}).get("availableReplicas", 0) >= wanted)

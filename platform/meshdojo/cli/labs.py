@@ -1,0 +1,78 @@
+"""``meshdojo labs``, ``check`` and ``reset``."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from meshdojo.cli.console import err, out, run, steps
+from meshdojo.cli.options import DEFAULT_BACKEND, DEFAULT_INSTANCE, AsJson, BackendName, Instance, reached
+
+if TYPE_CHECKING:
+    from meshdojo.course.lab import Lab
+
+LabName = Annotated[str, typer.Argument(help="The lab, such as 'canary'; 'meshdojo labs' lists them.")]
+
+
+def labs(as_json: AsJson = False) -> None:
+    """List the labs of the course.
+
+    Example: meshdojo labs
+    """
+    from rich.table import Table
+
+    from meshdojo.course.course import load_course
+
+    course = load_course()
+    if as_json:
+        out.print_json(json.dumps([_facts(lab) for lab in course.labs]))
+        return
+    table = Table("lab", "title", "minutes", "difficulty", "tasks", box=None)
+    for lab in course.labs:
+        table.add_row(lab.id, lab.title, str(lab.front.time), lab.front.difficulty, str(len(lab.tasks)))
+    out.print(table)
+
+
+def _facts(lab: Lab) -> dict[str, Any]:
+    return {"lab": lab.id, **lab.front.model_dump(), "tasks": [task.id for task in lab.tasks]}
+
+
+def check(
+    lab: LabName,
+    task: Annotated[str, typer.Argument(help="Only this task.")] = "",
+    watching: Annotated[bool, typer.Option("--watch", help="Check again whenever the cluster changes.")] = False,
+    as_json: AsJson = False,
+    backend: BackendName = DEFAULT_BACKEND,
+    name: Instance = DEFAULT_INSTANCE,
+) -> None:
+    """Judge a lab: what was seen, what was expected, and a hint. Exit code 1 when something is not done yet.
+
+    Example: meshdojo check canary --watch
+    """
+    from meshdojo.cli.judging import check_always, check_once
+    from meshdojo.course.course import load_course
+
+    chosen = load_course().lab(lab)
+    tasks = [chosen.task(task)] if task else list(chosen.tasks)
+    ids = [id for each in tasks for id in each.checks]
+    cluster = reached(backend, name)
+    if watching:
+        run(check_always(cluster, ids))
+    elif code := run(check_once(cluster, ids, as_json)):
+        raise typer.Exit(code)
+
+
+def reset(lab: LabName, backend: BackendName = DEFAULT_BACKEND, name: Instance = DEFAULT_INSTANCE) -> None:
+    """Put a lab back to its start. Only namespaces that meshdojo made are touched.
+
+    Example: meshdojo reset canary
+    """
+    from meshdojo.course.course import load_course
+    from meshdojo.validation.setup import reset_lab
+
+    chosen = load_course().lab(lab)
+    with steps() as progress:
+        run(reset_lab(reached(backend, name), chosen, progress))
+    err.print(f"Lab {chosen.id!r} is at its start.")

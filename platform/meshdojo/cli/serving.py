@@ -1,0 +1,48 @@
+"""What ``meshdojo serve`` does: the cluster if asked for, then the site until Ctrl-C."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from meshdojo.backends.base import Backend
+from meshdojo.cli.console import err, run, steps
+from meshdojo.course.course import load_course
+from meshdojo.embedded import directories
+from meshdojo.validation.setup import start_state
+from meshdojo.web.server import listen, serve_async
+from meshdojo.web.settings import Settings
+
+
+def serve(backend: Backend, instance: str, host: str, port: int, database: str, *, up: bool) -> None:
+    """Raises `UserError` when the address or the database cannot be used."""
+    directory = _state_directory(instance)
+    settings = Settings(directory, database_url=database, backend=backend.name, instance=instance, host=host, port=port)
+    # An address in use must be found before minutes are spent on a cluster.
+    listen(host, port).close()
+    started = up and run(_start(backend))
+    try:
+        run(serve_async(settings, lambda: _announce(settings)))
+    finally:
+        if started:
+            err.print("stopping the cluster; its objects stay for the next start")
+            run(backend.stop())
+
+
+def _state_directory(name: str) -> Path:
+    return directories.private(directories.state_root() / f"site-{name}")
+
+
+async def _start(backend: Backend) -> bool:
+    """True when this call started the cluster."""
+    was_running = (await backend.status()).running
+    with steps() as progress:
+        await backend.start(progress)
+        labs = load_course().labs
+        if labs and not was_running:
+            await start_state(backend, labs[0], progress)
+    return not was_running
+
+
+def _announce(settings: Settings) -> None:
+    err.print(f"The course is open at [bold]{settings.entry_url}[/bold]")
+    err.print("In a second terminal: [bold]meshdojo shell[/bold]. Ctrl-C here stops everything.")
