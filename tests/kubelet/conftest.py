@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import shutil
 import socket
-import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from meshdojo.cluster.client import Object
 from meshdojo.kubelet.images import Image
 from meshdojo.kubelet.kubelet import NODE_NAME, Kubelet
 from meshdojo.kubernetes.api import Api
+from meshdojo.kubernetes.bootstrap import bootstrap
 from meshdojo.kubernetes.controllers.manager import Controllers
 from meshdojo.kubernetes.controllers.nodes import NodeFacts
 from meshdojo.kubernetes.node import LogOptions
@@ -76,7 +76,7 @@ class Cluster:
 
     async def pod(self, name: str, *containers: Object, **spec: Any) -> Object:
         """Create a pod. A container without an image is one of Python."""
-        full = [{"name": f"c{index}", "image": "test/python", **one} for index, one in enumerate(containers)]
+        full = [{"name": f"c{index}", "image": "test/python:1", **one} for index, one in enumerate(containers)]
         return await self.apply("Pod", name, spec={"containers": full, "terminationGracePeriodSeconds": 5, **spec})
 
     async def until(self, name: str, condition: Callable[[Object], Any]) -> Object:
@@ -92,18 +92,45 @@ class Cluster:
             pass
         pytest.fail(f"the condition was not met; last seen: {seen.get('status')}")
 
+    def is_ready(self, pod: Object) -> bool:
+        """Whether the pod's condition Ready is true."""
+        return is_ready(pod)
+
     async def ready(self, name: str) -> Object:
         return await self.until(name, is_ready)
 
     async def gone(self, name: str) -> None:
         """Wait until the pod is deleted."""
+        listed = await self.api.list("pods", "default", fields=f"metadata.name={name}")
+        if not listed.items:
+            return
         async with asyncio.timeout(SECONDS):
-            while any(pod["metadata"]["name"] == name for pod in (await self.api.list("pods", "default")).items):
-                await asyncio.sleep(0.02)
+            async for event in self.api.watch(
+                "pods", "default", fields=f"metadata.name={name}", since=listed.resource_version
+            ):
+                if event.type == "DELETED":
+                    return
 
     async def logs(self, name: str, container: str = "", **options: Any) -> str:
         lines = await self.kubelet.logs("default", name, LogOptions(container=container, **options))
         return b"".join([line async for line in lines]).decode()
+
+    async def logged(self, name: str, text: str, container: str = "") -> str:
+        """The pod's log, as soon as it has `text` in it."""
+        seen = ""
+        async with asyncio.timeout(SECONDS):
+            async for line in await self.kubelet.logs("default", name, LogOptions(container=container, follow=True)):
+                seen += line.decode()
+                if text in seen:
+                    return seen
+        pytest.fail(f"the log ended without {text!r}: {seen!r}")
+
+    async def served(self, name: str) -> None:
+        """Wait until the node knows a ready endpoint of a service."""
+        obj = await self.api.get("services", name, "default")
+        async with asyncio.timeout(SECONDS):
+            while not list(self.kubelet.resolver.backends(obj, obj["spec"]["ports"][0])):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
 
     async def exec(
         self, name: str, *command: str, container: str = "", stdin: bytes | None = None
@@ -133,22 +160,22 @@ def is_ready(pod: Object) -> bool:
     return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
 
 
-@asynccontextmanager
-async def cluster(
-    block: Block, run_directory: Path, *images: Image, store: Store | None = None
-) -> AsyncIterator[Cluster]:
-    """A cluster with a node that knows the test images and `images`."""
-    api = Api(store or Store(), block)
-    controllers = Controllers(api, node=NodeFacts(NODE_NAME, str(block.node), "v1.34.4"), ca="test")
-    kubelet = Kubelet(api, block, run_directory, [PYTHON, SERVER, *images], preload=("http.server", "http.client"))
-    async with controllers:
-        await kubelet.start()
-        try:
-            yield Cluster(api, kubelet, controllers)
-        finally:
-            await kubelet.stop()
+@pytest.fixture(name="start")
+def start_fixture(block: Block, run_directory: Path) -> Callable[..., AbstractAsyncContextManager[Cluster]]:
+    """``async with start(store=..., images=[...]) as it``: a cluster whose node knows the test images and `images`."""
 
+    @asynccontextmanager
+    async def start(store: Store | None = None, images: Sequence[Image] = ()) -> AsyncIterator[Cluster]:
+        api = Api(store or Store(), block)
+        controllers = Controllers(api, node=NodeFacts(NODE_NAME, str(block.node), "v1.34.4"), ca="test")
+        preload = ("http.server", "http.client", "meshdojo.kubelet.tools.curl")
+        kubelet = Kubelet(api, block, run_directory, [PYTHON, SERVER, *images], preload=preload)
+        await bootstrap(api, host=str(block.node), port=6443)
+        async with controllers:
+            await kubelet.start()
+            try:
+                yield Cluster(api, kubelet, controllers)
+            finally:
+                await kubelet.stop()
 
-@pytest.fixture(name="python")
-def python_fixture() -> str:
-    return sys.executable
+    return start

@@ -121,6 +121,7 @@ class Container:
         """Run it, with restarts, until its final end."""
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name=f"container {self.identity}")
+            self._task.add_done_callback(_report)
         return self._task
 
     @property
@@ -490,6 +491,11 @@ class Container:
 
     def _warning(self, reason: str, message: str) -> None:
         self._pod.runtime.recorder.warning(self._pod.object, reason, message, self._field_path)
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("%s failed", task.get_name(), exc_info=error)
 
 
 def _duration(seconds: float) -> str:

@@ -178,7 +178,10 @@ async def _following(file: BinaryIO, path: Path, writer: LogWriter) -> AsyncIter
 
 def _rotated(file: BinaryIO, path: Path) -> BinaryIO | None:
     """The file that took the place of `file`, if one did."""
-    fresh = path.open("rb")
+    try:
+        fresh = path.open("rb")
+    except FileNotFoundError:  # the pod has been deleted
+        return None
     if os.fstat(file.fileno()).st_ino != os.fstat(fresh.fileno()).st_ino:
         return fresh
     fresh.close()

@@ -144,8 +144,8 @@ class PodWorker:
             await self._terminate()
             writer.cancel()
             await asyncio.gather(writer, return_exceptions=True)
-            await self._delete()
             await asyncio.to_thread(shutil.rmtree, self.directory, True)
+            await self._delete()
         except Exception:
             log.exception("pod %s/%s", self.namespace, self.name)
         finally:
@@ -178,13 +178,13 @@ class PodWorker:
         self.changed()
         for container in self.containers:
             if container.kind == "init":
-                await container.begin()
+                await asyncio.wait({container.begin()})  # `wait`, so that a deletion does not cancel it
                 if container.record.exit_code:
                     return  # with restartPolicy Never: the pod has failed
             elif container.kind == "sidecar":
                 container.begin()
                 await container.started.wait()
-        await asyncio.gather(*(container.begin() for container in self.containers if container.kind == "main"))
+        await asyncio.wait({container.begin() for container in self.containers if container.kind == "main"})
         await self._stop_sidecars(self.grace_seconds)
         self.changed()
 
