@@ -1,0 +1,125 @@
+import json
+from collections import Counter
+
+import pytest
+
+from meshdojo.checks.measurement import Measurement
+from meshdojo.cluster.client import ObjectList, WatchEvent
+from meshdojo.cluster.errors import StatusError
+from meshdojo.cluster.streams import ExecResult
+
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
+
+class FakeCluster:
+    """Stands for an `HTTPClient`: objects by resource, and functions that answer exec and raw."""
+
+    def __init__(self):
+        self.objects = {}
+        self.execs = []
+        self.raws = []
+        self.deleted = []
+        self.applied = []
+        self.unknown = set()
+        self.on_exec = lambda namespace, pod, command: ExecResult(0, b"", b"")
+        self.on_raw = lambda path: b""
+        self.on_watch = lambda resource: None
+
+    def add(self, resource, *objects):
+        self.objects.setdefault(resource, []).extend(objects)
+
+    async def get(self, resource, name, namespace=None, **_):
+        for obj in self.objects.get(resource, []):
+            if obj["metadata"]["name"] == name and obj["metadata"].get("namespace") == namespace:
+                return obj
+        raise StatusError(404, "NotFound", f'{resource} "{name}" not found', {"name": name})
+
+    async def list(self, resource, namespace=None, *, labels="", fields=""):
+        if resource in self.unknown:
+            raise StatusError(404, "NotFound", "the server could not find the requested resource")
+        wanted = dict(pair.split("=") for pair in labels.split(",") if pair)
+        found = [
+            obj
+            for obj in self.objects.get(resource, [])
+            if namespace in (None, obj["metadata"].get("namespace"))
+            and wanted.items() <= obj["metadata"].get("labels", {}).items()
+        ]
+        return ObjectList(found, "1")
+
+    async def watch(self, resource, namespace=None, **_):
+        self.on_watch(resource)
+        yield WatchEvent("MODIFIED", {})
+
+    async def apply(self, manifests, **_):
+        self.applied += manifests
+
+    async def delete(self, resource, name, namespace=None, **_):
+        self.deleted.append((resource, namespace, name))
+        self.objects[resource] = [obj for obj in self.objects[resource] if obj["metadata"]["name"] != name]
+
+    async def exec(self, namespace, pod, command, container=None, **_):
+        self.execs.append((namespace, pod, list(command), container))
+        return self.on_exec(namespace, pod, list(command))
+
+    async def raw(self, method, path, **_):
+        self.raws.append(path)
+        return self.on_raw(path)
+
+
+@pytest.fixture
+def cluster():
+    return FakeCluster()
+
+
+def make_pod(
+    name, namespace="fleet", ready=True, sidecar=True, ip="10.0.0.1", created="2026-01-02T00:00:00Z", **labels
+):
+    condition = {"type": "Ready", "status": "True" if ready else "False"}
+    return {
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": namespace, "labels": labels, "creationTimestamp": created},
+        "spec": {
+            "initContainers": [{"name": "istio-proxy"}] if sidecar else [],
+            "containers": [{"name": "main"}],
+        },
+        "status": {"conditions": [condition], "podIP": ip},
+    }
+
+
+@pytest.fixture
+def pod():
+    return make_pod
+
+
+def make_measurement(counts, statuses=None, errors=None, examples=None):
+    statuses = Counter({"200": sum(counts.values())} if statuses is None else statuses)
+    errors = Counter(errors or {})
+    return Measurement(statuses.total() + errors.total(), Counter(counts), statuses, errors, examples or {}, 0.1)
+
+
+@pytest.fixture
+def measurement():
+    return make_measurement
+
+
+def probe_output(**counts):
+    total = sum(counts.values())
+    body = {
+        "requests": total,
+        "answered": total,
+        "statuses": {"200": total},
+        "counts": counts,
+        "errors": {},
+        "examples": {},
+        "latency": {},
+        "seconds": 0.1,
+    }
+    return json.dumps(body).encode()
+
+
+@pytest.fixture
+def output():
+    return probe_output

@@ -1,0 +1,218 @@
+"""The checks of the lab `canary` against a mesh that answers as told."""
+
+from collections import Counter
+
+import pytest
+
+from meshdojo.checks.labs import canary
+from meshdojo.checks.outcome import CannotJudge, Fail, Pass
+
+pytestmark = pytest.mark.anyio
+
+WEB = {"metadata": {"name": "web", "namespace": "fleet"}, "spec": {"selector": {"app": "web"}}}
+SUBSETS = {
+    "metadata": {"name": "web", "namespace": "fleet"},
+    "spec": {
+        "host": "web",
+        "subsets": [{"name": name, "labels": {"version": name}} for name in ("original", "experimental")],
+    },
+}
+
+
+class Mesh:
+    """`customers` and `testers` map versions (or None for a 503) to shares of the requests."""
+
+    def __init__(self, measurement, customers=None, testers=None, pods=(), routes=(), deployments=(), services=(WEB,)):
+        self._measurement = measurement
+        self._answers = {(): customers or {"original": 1.0}, canary.PREVIEW: testers or {"original": 1.0}}
+        self._objects = {
+            "pods": list(pods),
+            "services": list(services),
+            "deployments.apps": list(deployments),
+            canary.VIRTUAL_SERVICES: [
+                {"metadata": {"name": "web", "namespace": "fleet"}, "spec": {"http": list(routes)}}
+            ],
+            canary.DESTINATION_RULES: [SUBSETS],
+        }
+        self.asked = []
+
+    async def measure(self, request):
+        self.asked.append(request)
+        counts = Counter()
+        left = request.requests
+        shares = list(self._answers[request.headers].items())
+        for version, share in shares[1:]:
+            counts[version] = round(request.requests * share)
+            left -= counts[version]
+        counts[shares[0][0]] += left
+        broken = counts.pop(None, 0)
+        statuses = {"200": counts.total(), "503": broken} if broken else {"200": counts.total()}
+        return self._measurement(counts, statuses, examples={"503": "no healthy upstream"})
+
+    async def list(self, resource, namespace=None):
+        return self._objects[resource]
+
+
+@pytest.fixture
+def mesh(measurement):
+    return lambda **state: Mesh(measurement, **state)
+
+
+@pytest.fixture
+def web(pod):
+    return lambda version, **options: pod(f"web-{version}", app="web", version=version, **options)
+
+
+def route(*destinations):
+    entries = []
+    for subset, weight in destinations:
+        entry = {"destination": {"host": "web"} | ({"subset": subset} if subset else {})}
+        entries.append(entry | ({"weight": weight} if weight is not None else {}))
+    return {"route": entries}
+
+
+async def test_hidden(mesh, web):
+    both = [web("original"), web("experimental")]
+    assert isinstance(await canary.hidden(mesh(pods=both)), Pass)
+    leak = await canary.hidden(mesh(pods=both, customers={"original": 0.99, "experimental": 0.01}))
+    assert isinstance(leak, Fail)
+    assert leak.reason == "Customers who did not ask for it get the experimental version."
+
+
+async def test_hidden_proves_nothing_when_there_is_nothing_to_hide(mesh, web):
+    for pods in ([web("original")], [web("original"), web("experimental", ready=False)]):
+        outcome = await canary.hidden(mesh(pods=pods))
+        assert isinstance(outcome, Fail)
+        assert outcome.reason == "There is no experimental version yet."
+
+
+async def test_hidden_wants_the_experimental_pods_in_the_mesh(mesh, web):
+    outcome = await canary.hidden(mesh(pods=[web("original"), web("experimental", sidecar=False)]))
+    assert isinstance(outcome, Fail)
+    assert "not in the mesh" in outcome.reason
+
+
+async def test_a_lab_that_is_not_set_up_cannot_be_judged(mesh):
+    for check in (canary.hidden, canary.retired):
+        with pytest.raises(CannotJudge, match="not set up"):
+            await check(mesh(services=()))
+
+
+@pytest.mark.parametrize(
+    ("testers", "expected"),
+    [
+        ({"experimental": 1.0}, Pass),
+        ({"experimental": 0.95, "original": 0.05}, Fail),
+        ({"original": 1.0}, Fail),
+        ({"experimental": 0.5, None: 0.5}, Fail),
+    ],
+)
+async def test_preview(mesh, testers, expected):
+    assert isinstance(await canary.preview(mesh(testers=testers)), expected)
+
+
+@pytest.mark.parametrize(
+    ("share", "expected"),
+    [(0.10, Pass), (0.0, Fail), (0.05, Fail), (0.20, Fail), (0.5, Fail), (0.9, Fail), (1.0, Fail)],
+)
+async def test_share(mesh, share, expected):
+    customers = {"original": 1 - share, "experimental": share}
+    assert isinstance(await canary.share(mesh(customers=customers)), expected)
+
+
+async def test_a_share_of_errors_is_no_canary(mesh):
+    outcome = await canary.share(mesh(customers={"original": 0.9, None: 0.1}))
+    assert isinstance(outcome, Fail)
+    assert "no good answer" in outcome.reason
+
+
+@pytest.mark.parametrize(
+    ("routes", "expected"),
+    [
+        ([route((None, None))], Fail),
+        ([route(("original", 90), ("experimental", 10))], Pass),
+        ([route(("experimental", None)), route(("original", 90), ("experimental", 10))], Pass),
+        ([route(("original", 80), (None, 20))], Fail),
+        ([route(("original", 90), ("experimental", 10), (None, 0))], Pass),
+        ([route(("original", 90), ("experimental", 10), (None, None))], Pass),
+        ([route(("original", 90), ("nosuch", 10))], Pass),
+        ([{"redirect": {"uri": "/"}}], Pass),
+    ],
+)
+async def test_weights(mesh, web, routes, expected):
+    outcome = await canary.weights(mesh(pods=[web("original"), web("experimental")], routes=routes))
+    assert isinstance(outcome, expected)
+
+
+async def test_weights_names_the_destination(mesh, web):
+    routes = [route(("original", 80), (None, 20))]
+    outcome = await canary.weights(mesh(pods=[web("original"), web("experimental")], routes=routes))
+    assert "web -> web, no subset" in outcome.reason
+    assert outcome.saw == "pods behind it: experimental, original"
+
+
+async def test_weights_accepts_a_service_for_each_version(mesh, web):
+    """Another right solution: two more services in place of subsets."""
+    services = [WEB]
+    for version in ("original", "experimental"):
+        selector = {"app": "web", "version": version}
+        services.append({"metadata": {"name": f"web-{version}", "namespace": "fleet"}, "spec": {"selector": selector}})
+    entries = [
+        {"destination": {"host": "web-original.fleet.svc.cluster.local"}, "weight": 90},
+        {"destination": {"host": "web-experimental"}, "weight": 10},
+    ]
+    pods = [web("original"), web("experimental")]
+    assert isinstance(await canary.weights(mesh(pods=pods, services=services, routes=[{"route": entries}])), Pass)
+
+
+@pytest.mark.parametrize(
+    ("customers", "promoted", "errors"),
+    [
+        ({"experimental": 1.0}, Pass, Pass),
+        ({"original": 1.0}, Fail, Pass),
+        ({"experimental": 0.99, "original": 0.01}, Fail, Pass),
+        ({"experimental": 0.1, None: 0.9}, Pass, Fail),
+        ({None: 1.0}, Fail, Fail),
+    ],
+)
+async def test_promoted_and_errors_are_judged_apart(mesh, customers, promoted, errors):
+    state = mesh(customers=customers)
+    assert isinstance(await canary.promoted(state), promoted)
+    assert isinstance(await canary.no_errors(state), errors)
+    assert state.asked[0] == state.asked[1]  # one sample for both
+
+
+async def test_retired(mesh, web):
+    def deployment(replicas):
+        labels = {"app": "web", "version": "original"}
+        return {
+            "metadata": {"name": "web-original"},
+            "spec": {"replicas": replicas, "template": {"metadata": {"labels": labels}}},
+        }
+
+    assert isinstance(await canary.retired(mesh(pods=[web("experimental")])), Pass)
+    assert isinstance(await canary.retired(mesh(pods=[web("experimental")], deployments=[deployment(0)])), Pass)
+    assert isinstance(await canary.retired(mesh(pods=[web("experimental")], deployments=[deployment(1)])), Fail)
+    outcome = await canary.retired(mesh(pods=[web("original")]))
+    assert outcome.saw == "web-original"
+
+
+def test_the_error_rates_are_as_stated():
+    for proportion in (canary.HIDDEN, canary.PREVIEWED, canary.TENTH, canary.PROMOTED):
+        assert proportion.design.false_fail <= 1e-6
+        assert proportion.design.miss <= 1e-3
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [
+        ("web", "web"),
+        ("web.fleet", "web"),
+        ("web.fleet.svc", "web"),
+        ("web.fleet.svc.cluster.local", "web"),
+        ("web.other", ""),
+        ("example.com", ""),
+    ],
+)
+def test_service_names(host, name):
+    assert canary.service_name(host) == name

@@ -1,0 +1,190 @@
+import json
+
+import pytest
+
+from meshdojo.checks import convergence
+from meshdojo.checks.convergence import Convergence, debounce_seconds, not_read, parse_syncz, versions
+from meshdojo.checks.outcome import CannotJudge
+from meshdojo.cluster.errors import StatusError
+from meshdojo.cluster.streams import ExecResult
+
+pytestmark = pytest.mark.anyio
+
+CLUSTER = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
+ROUTE = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
+
+
+def resource(name, version, kind="VirtualService"):
+    return {"kind": kind, "metadata": {"name": name, "namespace": "fleet", "resourceVersion": version}}
+
+
+class Istiod:
+    """What istiod answers; tests change it. Each question is noted."""
+
+    def __init__(self, cluster, pod, by_exec):
+        self.configz = [resource("web", "5")]
+        self.resources = {CLUSTER: {"sent": "a", "acked": "a"}, ROUTE: {"sent": "b", "acked": "b"}}
+        self.shards = {}
+        self.updates = [7]
+        self.asked = []
+        self.by_exec = by_exec
+        istiod = pod("istiod-1", "istio-system", app="istiod")
+        istiod["spec"]["containers"] = [
+            {"name": "discovery", "env": [{"name": "PILOT_DEBOUNCE_AFTER", "value": "1ms"}]}
+        ]
+        cluster.add("pods", istiod)
+        cluster.add("virtualservices.networking.istio.io", resource("web", "5"))
+        cluster.on_raw, cluster.on_exec = self.raw, self.exec
+
+    def raw(self, path):
+        page = path.rsplit("/", 1)[-1]
+        if page == "metrics":
+            count = self.updates.pop(0) if len(self.updates) > 1 else self.updates[0]
+            return f'pilot_inbound_updates{{type="config"}} {count}\npilot_inbound_updates{{type="eds"}} 2\n'.encode()
+        if self.by_exec:
+            raise StatusError(401, "Unauthorized", "Unauthorized")
+        return self.page(page)
+
+    def exec(self, _namespace, _pod, command):
+        assert command[:3] == ["pilot-discovery", "request", "GET"]
+        return ExecResult(0, b"2026/11/21 INFO a line of its log\n" + self.page(command[3].rsplit("/", 1)[-1]), b"")
+
+    def page(self, page):
+        self.asked.append(page)
+        pages = {
+            "configz": self.configz,
+            "endpointShardz": self.shards,
+            "syncz": [{"proxy": "gateway.istio-system", "resources": self.resources}],
+        }
+        answer = pages[page]
+        return json.dumps(answer() if callable(answer) else answer).encode()
+
+
+@pytest.fixture(params=[False, True], ids=["by pod proxy", "by exec"])
+def istiod(request, cluster, pod):
+    return Istiod(cluster, pod, request.param)
+
+
+async def test_a_settled_mesh_is_settled(cluster, istiod):
+    await Convergence(cluster).wait()
+    assert istiod.asked == ["configz", "endpointShardz", "syncz"]
+
+
+async def test_where_the_pod_proxy_is_turned_away_it_is_not_asked_again(cluster, pod):
+    Istiod(cluster, pod, by_exec=True)
+    await Convergence(cluster).wait()
+    assert len([path for path in cluster.raws if "/debug/" in path]) == 1
+
+
+async def test_waits_until_istiod_has_read_the_resource(cluster, istiod):
+    answers = [[], [resource("web", "4")], [resource("web", "5")]]
+    istiod.configz = lambda: answers.pop(0)
+    await Convergence(cluster).wait()
+    assert answers == []
+
+
+async def test_waits_until_a_deleted_resource_is_gone(cluster, istiod):
+    answers = [[resource("web", "5"), resource("old", "3")], [resource("web", "5")]]
+    istiod.configz = lambda: answers.pop(0)
+    await Convergence(cluster).wait()
+    assert answers == []
+
+
+async def test_waits_until_no_more_changes_come_in(cluster, istiod):
+    istiod.updates = [7, 8, 9, 9]
+    await Convergence(cluster).wait()
+    assert istiod.updates == [9]
+
+
+async def test_waits_until_the_proxies_have_acknowledged(cluster, istiod):
+    answers = [{ROUTE: {"sent": "b", "acked": "a"}}, {ROUTE: {"sent": "b"}}, {ROUTE: {"sent": "b", "acked": "b"}}]
+
+    def page(page, original=istiod.page):
+        if page == "syncz":
+            istiod.resources = answers.pop(0)
+        return original(page)
+
+    istiod.page = page
+    await Convergence(cluster).wait()
+    assert answers == []
+
+
+async def test_waits_until_istiod_knows_a_ready_pod(cluster, istiod, pod):
+    cluster.add("services", {"metadata": {"name": "web", "namespace": "fleet"}, "spec": {"selector": {"app": "web"}}})
+    cluster.add("pods", pod("web-1", ip="10.0.0.9", app="web"))
+    entry = {
+        "metadata": {"name": "web-x", "namespace": "fleet", "labels": {"kubernetes.io/service-name": "web"}},
+        "endpoints": [{"addresses": ["10.0.0.9"], "conditions": {"ready": True}}],
+        "ports": [{"port": 8080}],
+    }
+    cluster.add("endpointslices.discovery.k8s.io", entry)
+    known = {"web.fleet.svc.cluster.local": {"fleet": {"Shards": {"k": [{"Addresses": ["10.0.0.9"]}]}}}}
+    answers = [{}, known]
+    istiod.shards = lambda: answers.pop(0)
+    await Convergence(cluster).wait()
+    assert answers == []
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"configz": []}, "istiod has not read VirtualService/fleet/web"),
+        ({"resources": {ROUTE: {"sent": "b"}}}, "gateway.istio-system has not acknowledged RouteConfiguration"),
+    ],
+)
+async def test_a_mesh_that_never_settles_is_an_error_with_the_stage(cluster, istiod, change, words):
+    for name, value in change.items():
+        setattr(istiod, name, value)
+    with pytest.raises(CannotJudge, match=words):
+        await Convergence(cluster).wait(seconds=0.1)
+
+
+async def test_a_refusal_is_told_in_the_proxys_words(cluster, istiod):
+    istiod.resources = {ROUTE: {"sent": "b", "acked": "a", "lastError": "duplicate route"}}
+    with pytest.raises(CannotJudge, match=r"gateway\.istio-system: RouteConfiguration: duplicate route"):
+        await Convergence(cluster).wait()
+
+
+async def test_without_istio_nothing_can_be_judged(cluster, pod):
+    with pytest.raises(CannotJudge, match="Istio is not installed"):
+        await Convergence(cluster).wait()
+    cluster.add("pods", pod("istiod-1", "istio-system", ready=False, app="istiod"))
+    with pytest.raises(CannotJudge, match="istiod is not ready"):
+        await Convergence(cluster).wait()
+
+
+async def test_an_istiod_that_answers_nonsense_is_named(cluster, pod):
+    Istiod(cluster, pod, by_exec=True)
+    cluster.on_exec = lambda *_: ExecResult(1, b"", b"no such command")
+    with pytest.raises(CannotJudge, match="no such command"):
+        await Convergence(cluster).wait()
+
+
+def test_versions_leave_out_what_istiod_made_up_itself():
+    made_up = {"kind": "VirtualService", "metadata": {"name": "ingress-0", "namespace": "fleet"}}
+    assert versions([resource("web", "5"), made_up]) == {("VirtualService", "fleet", "web"): "5"}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "read", "late"),
+    [("5", "5", False), ("5", "6", False), ("5", "4", True), ("10", "9", True), ("a", "b", True)],
+)
+def test_a_later_version_will_do(wanted, read, late):
+    key = ("VirtualService", "fleet", "web")
+    assert not_read({key: wanted}, {key: read}) == ([key] if late else [])
+
+
+def test_a_type_that_was_never_sent_is_not_waited_for():
+    [proxy] = parse_syncz([{"proxy": "p", "resources": {ROUTE: {}, CLUSTER: {"sent": "a", "acked": "a"}}}])
+    assert (proxy.pending, proxy.errors) == ((), ())
+
+
+@pytest.mark.parametrize(("value", "seconds"), [("100ms", 0.1), ("1.5s", 1.5), ("1m30s", 90), (None, 0.1)])
+def test_istiods_own_patience_is_read_from_its_environment(value, seconds):
+    env = [{"name": "OTHER", "value": "1"}] + ([{"name": "PILOT_DEBOUNCE_AFTER", "value": value}] if value else [])
+    pod = {"spec": {"containers": [{"name": "discovery", "env": env}]}}
+    assert debounce_seconds(pod) == pytest.approx(seconds)
+
+
+def test_the_kinds_are_resources_of_istio():
+    assert all(kind.endswith(".istio.io") for kind in convergence.KINDS)

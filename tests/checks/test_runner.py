@@ -1,0 +1,86 @@
+import asyncio
+
+import pytest
+
+from meshdojo.checks import registry, runner
+from meshdojo.checks.outcome import CannotJudge, Error, Fail, Pass
+from meshdojo.checks.registry import UnknownCheck, check
+from meshdojo.checks.runner import Runner, passed
+from meshdojo.cluster.errors import StatusError, Unreachable
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def checks(monkeypatch):
+    """Checks for these tests only: `checks(outcome or exception, …)` registers test.0, test.1, …"""
+    registry.all_checks()
+    monkeypatch.setattr(registry, "_checks", dict(registry._checks))
+
+    def register(*results):
+        for number, result in enumerate(results):
+
+            @check(f"test.{number}", title="A test")
+            async def judge(mesh, result=result):
+                if isinstance(result, BaseException):
+                    raise result
+                if result is None:
+                    await asyncio.Event().wait()
+                return result
+
+        return [f"test.{number}" for number in range(len(results))]
+
+    return register
+
+
+@pytest.fixture
+def settled(monkeypatch):
+    async def nothing(self, *_):
+        pass
+
+    monkeypatch.setattr(runner.Probe, "ensure", nothing)
+    monkeypatch.setattr(runner.Convergence, "wait", nothing)
+
+
+async def test_results_come_in_order_and_as_they_are_made(cluster, checks, settled):
+    outcomes = [Pass("fine"), Fail("no", "a", "b", "c"), Pass("well")]
+    reported = []
+    results = await Runner(cluster).run(checks(*outcomes), reported.append)
+    assert [result.outcome for result in results] == outcomes
+    assert reported == results
+    assert [result.passed for result in results] == [True, False, True]
+    assert not passed(results)
+    assert passed(results[:1])
+
+
+@pytest.mark.parametrize(
+    ("trouble", "reason"),
+    [
+        (CannotJudge("the probe is gone", "reset"), "the probe is gone"),
+        (Unreachable("connection refused"), "the cluster does not answer: connection refused"),
+        (StatusError(500, "InternalError", "etcd"), "the cluster refused: etcd"),
+        (ZeroDivisionError("division by zero"), "this check is broken (ZeroDivisionError: division by zero)"),
+        (None, "no judgement within 0.05 s"),
+    ],
+)
+async def test_what_breaks_is_an_error_and_never_a_fail(cluster, checks, settled, trouble, reason):
+    [result, after] = await Runner(cluster).run(checks(trouble, Pass("fine")), seconds=0.05)
+    assert isinstance(result.outcome, Error)
+    assert result.outcome.reason == reason
+    assert result.outcome.remedy
+    assert after.passed
+
+
+async def test_a_mesh_that_does_not_settle_lets_no_check_judge(cluster, checks, settled, monkeypatch):
+    async def trouble(self, *_):
+        raise CannotJudge("Istio is not installed", "install it")
+
+    monkeypatch.setattr(runner.Convergence, "wait", trouble)
+    results = await Runner(cluster).run(checks(Pass("fine"), Pass("fine")))
+    assert [result.outcome for result in results] == [Error("Istio is not installed", "install it")] * 2
+
+
+async def test_unknown_checks_are_refused_before_anything_is_done(cluster):
+    with pytest.raises(UnknownCheck):
+        await Runner(cluster).run(["canary.nosuch"])
+    assert cluster.execs == []
