@@ -137,9 +137,14 @@ def test_with_a_sidecar_connections_arrive_there_with_their_destination(start: S
             await service(it, "web")
             ip = (await it.api.get("services", "web", "default"))["spec"]["clusterIP"]
             command = ["python", "-c", f"import os, sys; sys.argv[1:] = [os.environ['TWIN']]\n{sidecar}"]
-            init = {"name": "istio-proxy", "image": "test/python:1", "restartPolicy": "Always", "command": command}
+            init: dict[str, Any] = {
+                "name": "istio-proxy",
+                "image": "test/python:1",
+                "restartPolicy": "Always",
+                "command": command,
+            }
             # The address is known only to the pod itself: the first free one.
-            init["env"] = [{"name": "TWIN", "value": twin(str(block.pods[256]))}]  # type: ignore[assignment]
+            init["env"] = [{"name": "TWIN", "value": twin(str(block.pods[256]))}]
             await it.pod("client", {"command": ["sleep", "1000"]}, initContainers=[init])
             pod = await it.ready("client")
             assert pod["status"]["podIP"] == str(block.pods[256])

@@ -35,7 +35,7 @@ with open("/shared/order", "r+") as file:
 
 def container(pod: Object, index: int = 0, *, init: bool = False) -> Object:
     statuses: list[Object] = pod["status"].get("initContainerStatuses" if init else "containerStatuses") or [{}]
-    return statuses[index]
+    return dict(statuses[index])
 
 
 def test_a_pod_becomes_ready_and_says_all_that_a_real_one_says(start: Start, block: Block) -> None:
@@ -68,8 +68,8 @@ def test_a_pod_becomes_ready_and_says_all_that_a_real_one_says(start: Start, blo
 
 def test_deletion_is_graceful(start: Start, run_directory: Path) -> None:
     code = (
-        "import signal, sys, time\n"
-        "signal.signal(signal.SIGTERM, lambda *_: (print('bye', flush=True), sys.exit(0)))\n"
+        "import os, signal, sys, time\n"
+        "signal.signal(signal.SIGTERM, lambda *_: (os.write(1, b'bye\\n'), sys.exit(0)))\n"
         "print('up', flush=True)\ntime.sleep(1000)"
     )
 

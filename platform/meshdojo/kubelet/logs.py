@@ -75,10 +75,10 @@ class LogWriter:
         lines = [_shown(line, False) for line in self.path.read_bytes().splitlines(keepends=True)[-80:]]
         return b"".join(lines)[-size:].decode(errors="replace")
 
-    async def changed(self) -> None:
-        """Wait for more output, or the end."""
-        if not self.closed:
-            await self._changed.wait()
+    @property
+    def change(self) -> asyncio.Event:
+        """Set by the next output, or the end. Take it before looking at the file."""
+        return self._changed
 
     def _readable(self, descriptor: int) -> None:
         try:
@@ -160,20 +160,16 @@ async def _lines(path: Path, writer: LogWriter | None, options: LogOptions) -> A
 async def _following(file: BinaryIO, path: Path, writer: LogWriter) -> AsyncIterator[bytes]:
     with contextlib.ExitStack() as opened:
         while True:
-            ended = writer.closed
-            waiting = asyncio.ensure_future(writer.changed())
-            try:
-                for line in _whole(file):
-                    yield line
-                if ended:
-                    return
-                fresh = _rotated(file, path)
-                if fresh is not None:
-                    file = opened.enter_context(fresh)
-                    continue
-                await waiting
-            finally:
-                waiting.cancel()
+            ended, change = writer.closed, writer.change
+            for line in _whole(file):
+                yield line
+            if ended:
+                return
+            fresh = _rotated(file, path)
+            if fresh is None:
+                await change.wait()
+            else:
+                file = opened.enter_context(fresh)
 
 
 def _rotated(file: BinaryIO, path: Path) -> BinaryIO | None:
