@@ -85,6 +85,7 @@ def test_a_terminal(start: Start) -> None:
 def test_which_container(start: Start) -> None:
     async def scenario() -> None:
         async with start() as it:
+            init = {"name": "i", "image": "test/python:1", "command": ["true"]}
             await it.pod("two", FOREVER, FOREVER, initContainers=[init])
             await it.ready("two")
             for container, words in (

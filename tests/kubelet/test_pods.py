@@ -244,7 +244,8 @@ def test_pods_come_back_with_their_addresses_after_a_restart_of_the_node(start: 
             await it.pod("done", {"command": ["true"]}, restartPolicy="Never")
             await it.until("done", lambda pod: pod["status"]["phase"] == "Succeeded")
             await it.ready("other")
-            return await it.ready("web")
+            ready: Object = await it.ready("web")
+            return ready
 
     async def second(before: Object) -> None:
         async with start(store=store) as it:
