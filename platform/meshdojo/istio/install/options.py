@@ -218,7 +218,7 @@ def _file(path: Path) -> JSON:
 def _checked(given: JSON) -> list[str]:
     """Warnings for what has no effect. Raises BadOption for unknown, ill-typed and impossible options."""
     warnings = []
-    for path, value in leaves(given):
+    for path, value in leaves(given) if given else ():
         _known(path)
         _typed(path, value)
         if path in FIXED:

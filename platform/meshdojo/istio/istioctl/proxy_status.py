@@ -1,0 +1,61 @@
+"""``istioctl proxy-status``."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from meshdojo.istio.istioctl import cluster, table
+from meshdojo.istio.istioctl.command import CommandError, Invocation
+
+JSON = dict[str, Any]
+HEADER = ("NAME", "CLUSTER", "ISTIOD", "VERSION", "SUBSCRIBED TYPES")
+TYPES = ("CDS", "LDS", "EDS", "RDS", "ECDS", "SDS")
+
+
+def run(invocation: Invocation) -> int:
+    system, revision = invocation["istioNamespace"], invocation["revision"]
+    answers = cluster.run(invocation, lambda client: cluster.all_istiods(client, system, "syncz", revision))
+    entries = sorted(_flat(answers), key=lambda entry: str(entry["proxy"]))
+    if invocation.arguments:
+        entries = _chosen(entries, invocation.arguments[0], invocation["namespace"])
+    if invocation["output"] == "json":
+        print(json.dumps(entries, indent=2))
+        return 0
+    if invocation["output"] not in ("", "table"):
+        raise CommandError(f"output format {invocation['output']!r} not supported: allowed are table and json")
+    table.show([HEADER, *map(_row, entries)])
+    return 0
+
+
+def _flat(answers: list[tuple[str, Any]]) -> list[JSON]:
+    return [{**entry, "istiod": name} for name, answer in answers for entry in answer]
+
+
+def _chosen(entries: list[JSON], name: str, namespace: str) -> list[JSON]:
+    wanted = name.rpartition("/")[2]
+    full = wanted if "." in wanted else f"{wanted}.{namespace or 'default'}"
+    found = [entry for entry in entries if entry["proxy"] == full]
+    if not found:
+        raise CommandError(f"unable to retrieve Pod: pods {full!r} not found among the connected proxies")
+    return found
+
+
+def _row(entry: JSON) -> tuple[str, str, str, str, str]:
+    return (
+        str(entry["proxy"]),
+        str(entry.get("cluster_id") or "Kubernetes"),
+        str(entry["istiod"]),
+        str(entry.get("istio_version", "")),
+        subscribed(entry),
+    )
+
+
+def subscribed(entry: JSON) -> str:
+    """``4 (CDS,LDS,EDS,RDS)``; types that the proxy refused are marked."""
+    shown = [f"{name}{_mark(entry, name)}" for name in TYPES if name in (entry.get("subscribed") or ())]
+    return f"{len(shown)} ({','.join(shown)})"
+
+
+def _mark(entry: JSON, name: str) -> str:
+    return "!ERROR" if name in (entry.get("rejected") or ()) else ""
