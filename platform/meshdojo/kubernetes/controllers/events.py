@@ -1,7 +1,7 @@
 """Events: what happened to an object, as ``kubectl describe`` and ``kubectl get events`` show it.
 
 A `Recorder` never makes its caller wait: `Events` writes in the background. Equal events become one with a count, and
-more than ten similar ones in ten minutes one "(combined from similar events)".
+from the tenth similar one in ten minutes on they become one "(combined from similar events)".
 Source: ``k8s.io/client-go/tools/record`` (events_cache.go).
 """
 
@@ -142,9 +142,9 @@ class Events:
         self._similar[note.similar] = similar
         if len(self._similar) > REMEMBERED:
             self._similar.popitem(last=False)
-        if len(similar.messages) <= SIMILAR:
+        if len(similar.messages) < SIMILAR:
             return (*note.similar, note.message), note.message
-        similar.messages.discard(note.message)
+        similar.messages.pop()  # any one: the set grows no further
         return note.similar, f"(combined from similar events): {note.message}"
 
     def _stamp(self) -> int:
