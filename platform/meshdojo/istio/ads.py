@@ -19,6 +19,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import os
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +37,7 @@ log = logging.getLogger("ads")
 SERVICE = "envoy.service.discovery.v3.AggregatedDiscoveryService"
 PUSH_ORDER = (CDS, EDS, LDS, RDS, SDS)
 WILDCARD_TYPES = (CDS, LDS)
+_SOCKETS = itertools.count(1)
 LARGEST_MESSAGE = 64 * 1024 * 1024
 
 
@@ -99,6 +101,11 @@ class Stream:
         self._lock = asyncio.Lock()  # one writer at a time
         self._dirty = asyncio.Event()
         self._pushed: Configuration | None = None
+
+    @property
+    def synced(self) -> bool:
+        """Whether the proxy has acknowledged the configuration that is current."""
+        return self.acked is self._server.configuration
 
     def mark(self) -> None:
         """There may be something new to send."""
@@ -240,11 +247,16 @@ class Server:
         self._on_refusal = on_refusal
         self._numbers = itertools.count(1)
         self._server: grpc.aio.Server | None = None
+        self._socket: Path | None = None
         self._news: asyncio.Event = asyncio.Event()
 
     async def start(self, path: Path) -> None:
-        """Listen on `path` (its directory is made private; a socket left behind is replaced)."""
-        _make_room(path)
+        """Serve at `path`, whose directory is made private.
+
+        The path is a link to a socket of our own: the istiod that takes over links to its own one, and the old
+        istiod's end does not take the new one's socket away.
+        """
+        self._socket = _own_socket(path)
         self._server = grpc.aio.server(
             options=[
                 ("grpc.max_receive_message_length", LARGEST_MESSAGE),
@@ -258,14 +270,17 @@ class Server:
         )
         handler = grpc.method_handlers_generic_handler(SERVICE, {"DeltaAggregatedResources": method})
         self._server.add_generic_rpc_handlers((handler,))
-        self._server.add_insecure_port(f"unix:{path}")
+        self._server.add_insecure_port(f"unix:{self._socket}")
         await self._server.start()
+        _link(path, self._socket)
 
     async def stop(self) -> None:
         """End all streams; proxies keep what they have and try again."""
         if self._server is not None:
             await self._server.stop(grace=None)
             self._server = None
+            if self._socket is not None:
+                self._socket.unlink(missing_ok=True)
 
     def publish(self, configuration: Configuration) -> None:
         """Let every proxy have this configuration."""
@@ -282,7 +297,7 @@ class Server:
 
     def is_synced(self) -> bool:
         """Whether every connected proxy has acknowledged the current configuration."""
-        return all(stream.acked is self.configuration for stream in self.streams.values())
+        return all(stream.synced for stream in self.streams.values())
 
     def acknowledged(self) -> None:
         self._news.set()
@@ -325,9 +340,19 @@ class Server:
         self.acknowledged()
 
 
-def _make_room(path: Path) -> None:
+def _own_socket(path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path.unlink(missing_ok=True)
+    own = path.with_name(f"{path.stem}-{os.getpid()}-{next(_SOCKETS)}.sock")
+    own.unlink(missing_ok=True)
+    return own
+
+
+def _link(path: Path, target: Path) -> None:
+    """Let `path` lead to `target` from one moment to the next."""
+    temporary = target.with_suffix(".link")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(target.name)
+    temporary.replace(path)
 
 
 def short(type_url: str) -> str:

@@ -16,11 +16,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from meshdojo import network
+from meshdojo.istio.version import VERSION
 
 Json = dict[str, Any]
 
 HEALTH_PORT, STATS_PORT, AGENT_PORT = 15021, 15090, 15020
-ISTIO_VERSION = "1.31-dev"
 # What Istio's proxies publish unless proxyStatsMatcher asks for more (pkg/bootstrap of istio, measured).
 STATS_PREFIXES = ("reporter=", "cluster_manager", "listener_manager", "server", "cluster.xds-grpc", "wasm")
 STATS_SUFFIXES = ("rbac.allowed", "rbac.denied", "shadow_allowed", "shadow_denied")
@@ -83,7 +83,7 @@ def _node(pod: Pod) -> Json:
         "NAMESPACE": pod.namespace,
         "SERVICE_ACCOUNT": pod.service_account,
         "INSTANCE_IPS": pod.ip,
-        "ISTIO_VERSION": ISTIO_VERSION,
+        "ISTIO_VERSION": VERSION,
         **pod.metadata,
     }
     workload = pod.metadata.get("WORKLOAD_NAME") or pod.name
