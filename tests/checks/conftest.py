@@ -14,6 +14,9 @@ def anyio_backend():
     return "asyncio"
 
 
+CREATED = "2026-01-02T00:00:00Z"
+
+
 class FakeCluster:
     """Stands for an `HTTPClient`: objects by resource, and functions that answer exec and raw."""
 
@@ -74,9 +77,7 @@ def cluster():
     return FakeCluster()
 
 
-def make_pod(
-    name, namespace="fleet", ready=True, sidecar=True, ip="10.0.0.1", created="2026-01-02T00:00:00Z", **labels
-):
+def make_pod(name, namespace="fleet", *, ready=True, sidecar=True, ip="10.0.0.1", created=CREATED, **labels):
     condition = {"type": "Ready", "status": "True" if ready else "False"}
     return {
         "kind": "Pod",

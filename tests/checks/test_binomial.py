@@ -12,7 +12,7 @@ from meshdojo.checks.binomial import FALSE_FAIL, MISS, design, log_pmf, probabil
 
 def exact(counts, requests, share):
     """P(X in counts) in rational numbers."""
-    share = Fraction(share)
+    share = Fraction(str(share))
     return float(sum(comb(requests, k) * share**k * (1 - share) ** (requests - k) for k in counts))
 
 
