@@ -2,6 +2,8 @@
 import mermaid from "mermaid";
 import type { DrawReply, DrawRequest } from "./diagrams";
 
+const LEAST_SCALE = 0.6;
+const LEAST_WIDTH = 640;
 const holder = document.getElementById("diagram") as HTMLElement;
 
 window.addEventListener("message", (event: MessageEvent<DrawRequest>) => {
@@ -26,6 +28,7 @@ async function draw(request: DrawRequest): Promise<DrawReply> {
     const { svg } = await mermaid.render("picture", request.source);
     holder.innerHTML = svg;
     const picture = holder.querySelector("svg");
+    if (picture) picture.style.minWidth = `${Math.min(picture.viewBox.baseVal.width * LEAST_SCALE, LEAST_WIDTH)}px`;
     picture?.setAttribute("role", "img");
     picture?.setAttribute("aria-label", request.title);
     return size();

@@ -10,7 +10,7 @@ export function followOutline(): void {
     for (const link of links) link.removeAttribute("aria-current");
     byId.get(read?.id ?? "")?.setAttribute("aria-current", "true");
   };
-  // Sections come and go at the line; only then is there anything to work out.
-  const observer = new IntersectionObserver(mark, { rootMargin: "0px 0px -70% 0px" });
+  // The root reaches from far above down to the line: a heading enters or leaves it only by crossing the line.
+  const observer = new IntersectionObserver(mark, { rootMargin: "1000000px 0px -70% 0px" });
   for (const heading of headings) observer.observe(heading);
 }

@@ -43,13 +43,14 @@ def create_app(settings: Settings, *, judge: Judge | None = None, library: Libra
     for a URL that means nothing; a database that cannot be opened is a `DatabaseError` at startup.
     """
     assets = Assets()
-    templates = environment(assets)
+    templates = environment(assets, settings.command)
     engine = open_engine(settings.database)
     progress = Progress(engine)
     course_library = CourseLibrary(templates, settings.content)
     hub = Hub(judge or _cluster_judge(settings, course_library), progress, settings.backend)
     sessions = Sessions(settings)
     app = FastAPI(title="meshdojo", lifespan=_lifespan(engine, hub), docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.engine = engine
     app.state.sessions = sessions
     app.state.site = Site(settings, library or course_library, progress, hub, sessions, templates)
     for page in PAGES:

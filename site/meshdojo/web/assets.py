@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from meshdojo.errors import UserError
+
 DIST = Path(__file__).parent / "static" / "dist"
 
 
-class AssetsMissing(Exception):
+class AssetsMissing(UserError):
     """The front end has not been built; the message says how to build it."""
 
 

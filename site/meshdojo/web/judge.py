@@ -7,8 +7,8 @@ import contextlib
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from pathlib import Path
 
-from meshdojo.backends import open_backend
 from meshdojo.backends.base import Backend, Status
+from meshdojo.backends.select import open_backend
 from meshdojo.checks.outcome import Error, Fail, Pass
 from meshdojo.checks.runner import Result
 from meshdojo.checks.watch import Begun, Settled, watch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import nh3
@@ -36,6 +37,10 @@ _CLASSES: tuple[tuple[Any, str], ...] = (
     (Pygment.Generic.Inserted, "t-inserted"),
 )
 
+_HEREDOC = re.compile(
+    r"<<-?\s*(['\"]?)(?P<end>YAML|EOF)\1[^\n]*\n(?P<yaml>.*?\n)(?=(?P=end)$)", re.DOTALL | re.MULTILINE
+)
+
 _inline = MarkdownIt("commonmark", {"html": False}).enable("strikethrough")
 
 
@@ -58,7 +63,14 @@ def inline(text: str) -> Markup:
 
 
 def highlight(code: str, language: str) -> Markup:
-    """Code with its tokens in spans; an unknown language is shown plain."""
+    """Code with its tokens in spans; an unknown language is shown plain. YAML inside a shell's heredoc is YAML."""
+    if language == "bash" and (match := _HEREDOC.search(code)):
+        before, inside, after = code[: match.start("yaml")], match["yaml"], code[match.end("yaml") :]
+        return _highlight(before, "bash") + _highlight(inside, "yaml") + highlight(after, "bash")
+    return _highlight(code, language)
+
+
+def _highlight(code: str, language: str) -> Markup:
     try:
         lexer = get_lexer_by_name(language, stripnl=False, ensurenl=False)
     except ClassNotFound:

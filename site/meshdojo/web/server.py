@@ -6,15 +6,19 @@ import asyncio
 import errno
 import logging
 import logging.handlers
+import signal
 import socket
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
 
+from meshdojo.errors import UserError
 from meshdojo.web.app import create_app
+from meshdojo.web.database import migrate
 from meshdojo.web.pages.site import Site
 from meshdojo.web.settings import Settings
 
@@ -22,7 +26,7 @@ LOG_BYTES = 2_000_000
 BACKLOG = 128
 
 
-class ServeError(Exception):
+class ServeError(UserError):
     """The site cannot start; the message says why and what to do."""
 
 
@@ -43,16 +47,37 @@ class Server(uvicorn.Server):
         if self.started:
             self._ready()
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        asyncio.get_running_loop().call_soon_threadsafe(self._site.hub.stop_streams)
-        super().handle_exit(sig, frame)
+    def stop(self) -> None:
+        """End the streams and then the server; a second call does not wait for anybody."""
+        self._site.hub.stop_streams()
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Ctrl-C and SIGTERM stop the server, and that is all: whoever called has things to put away as well.
+
+        (uvicorn's own sends itself the signal once more when it has stopped.)
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.stop)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
 
 
 def serve(settings: Settings, ready: Callable[[], None], app: FastAPI | None = None) -> None:
-    """Serve until Ctrl-C or SIGTERM; `ready` is called once the site answers (to print `settings.entry_url`).
+    """Serve until Ctrl-C or SIGTERM, and return then.
 
-    Raises `ServeError` when the port is in use or not allowed, and what `create_app` raises. Details of errors go to
-    ``site.log`` in the state directory, never to the terminal.
+    `ready` is called once the site answers: the moment to print `settings.entry_url`. Raises `ServeError` when the
+    port is in use or not allowed, and what `create_app` raises. Details of errors go to ``site.log`` in the state
+    directory, never to the terminal.
     """
     asyncio.run(serve_async(settings, ready, app))
 
@@ -63,12 +88,13 @@ async def serve_async(settings: Settings, ready: Callable[[], None], app: FastAP
     listener = listen(settings.host, settings.port)
     try:
         log_to(settings.state_directory / "site.log")
-        server = Server(app or create_app(settings), ready)
+        app = app or create_app(settings)
+        # The app does it at startup too, but uvicorn would turn an error into an exit of the process.
+        await migrate(app.state.engine)
+        server = Server(app, ready)
         await server.serve([listener])
     finally:
         listener.close()
-    if not server.started:
-        raise ServeError(f"the site did not start; the reason is in {settings.state_directory / 'site.log'}")
 
 
 def listen(host: str, port: int) -> socket.socket:

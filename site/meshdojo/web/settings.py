@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import ipaddress
 import secrets
+import shlex
+import shutil
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 DEFAULT_PORT = 8484
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
+
+
+def _own_command() -> str:
+    """How the learner calls us in a terminal of their own: by name if that finds this installation, else by path."""
+    here = Path(sys.prefix) / "bin" / "meshdojo"
+    found = shutil.which("meshdojo")
+    return "meshdojo" if found and Path(found).resolve() == here.resolve() else shlex.quote(str(here))
 
 
 def _new_token() -> str:
@@ -23,7 +33,8 @@ class Settings:
     `database_url` is a SQLAlchemy URL with an async driver (``sqlite+aiosqlite:///…``, ``postgresql+psycopg://…``);
     '' means ``site.db`` in the state directory. `base_url` is the address the learner's browser uses; '' means
     ``http://127.0.0.1:port``. `content` is the folder that holds ``labs/``; None means what meshdojo ships. `backend`
-    and `instance` name the mesh that the checks judge. Raises ValueError naming the field that is wrong.
+    and `instance` name the mesh that the checks judge; `command` is how the pages call the command line. Raises
+    ValueError naming the field that is wrong.
     """
 
     state_directory: Path
@@ -35,6 +46,7 @@ class Settings:
     port: int = DEFAULT_PORT
     base_url: str = ""
     token: str = field(default_factory=_new_token, repr=False)
+    command: str = field(default_factory=_own_command)
 
     def __post_init__(self) -> None:
         if not 0 < self.port < 65536:

@@ -65,7 +65,7 @@ class Site:
         return HTMLResponse(self.render(template, **common | values), status)
 
 
-def environment(assets: Assets) -> Environment:
+def environment(assets: Assets, command: str) -> Environment:
     """The Jinja environment: everything is escaped, an unknown name is an error."""
     templates = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -76,6 +76,7 @@ def environment(assets: Assets) -> Environment:
     )
     templates.globals["asset"] = assets.url
     templates.globals["mesh_label"] = mesh_label
+    templates.globals["meshdojo"] = command
     templates.globals["grades"] = GRADES
     templates.globals["mesh"] = MeshStatus("")
     return templates

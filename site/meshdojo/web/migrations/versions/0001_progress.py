@@ -43,7 +43,7 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text, nullable=False),
         sa.Column("saw", sa.Text, nullable=False),
         sa.Column("expected", sa.Text, nullable=False),
-        sa.Column("seconds", sa.Float, nullable=False),
+        sa.Column("seconds", sa.Double, nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
     )
     op.create_index("ix_attempt_learner_id_lab_task_at", "attempt", ["learner_id", "lab", "task", "at"])

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+import socket
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
+
+import httpx
+from fastapi import FastAPI
 
 from meshdojo.web.live import Checking, Judged, MeshStatus, Update
 from meshdojo.web.progress import Verdict
+from meshdojo.web.settings import Settings
+
+TOKEN = "a-token-for-tests-only"
 
 LAB = """\
 ---
@@ -209,6 +218,7 @@ class FakeJudge:
         self.watching: dict[str, asyncio.Queue[Update]] = {}
         self.rechecks = 0
         self.started = asyncio.Event()
+        self.left = asyncio.Event()
         self.closed = False
 
     async def status(self) -> MeshStatus:
@@ -222,6 +232,7 @@ class FakeJudge:
                 yield await self._next(queue, recheck)
         finally:
             del self.watching[lab]
+            self.left.set()
 
     async def _next(self, queue: asyncio.Queue[Update], recheck: asyncio.Event) -> Update:
         get, asked = asyncio.create_task(queue.get()), asyncio.create_task(recheck.wait())
@@ -250,3 +261,40 @@ class FakeJudge:
 def judged(task: str, verdict: Verdict) -> tuple[Update, Update]:
     """What a judge says about a task, from first look to verdict."""
     return Checking(task), Judged(task, verdict)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass
+class Visitor:
+    """A client of the app in process, and the token it needs to send forms."""
+
+    http: httpx.AsyncClient
+    csrf: str = ""
+
+    async def post(self, path: str, fragment: bool = True, **form: str | list[str]) -> httpx.Response:
+        headers = {"X-Fragment": "1"} if fragment else {}
+        return await self.http.post(path, data={"csrf": self.csrf, **form}, headers=headers)
+
+
+@asynccontextmanager
+async def running(app: FastAPI) -> AsyncIterator[Visitor]:
+    """The app between startup and shutdown, with a visitor who has not entered."""
+    settings: Settings = app.state.site.settings
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url=settings.url) as http:
+        yield Visitor(http)
+
+
+@asynccontextmanager
+async def entered(app: FastAPI) -> AsyncIterator[Visitor]:
+    """The same, with a visitor who opened the printed address."""
+    async with running(app) as visitor:
+        answer = await visitor.http.get("/", params={"token": TOKEN}, follow_redirects=True)
+        visitor.csrf = answer.text.split('name="csrf-token" content="', 1)[1].split('"', 1)[0]
+        yield visitor

@@ -1,0 +1,80 @@
+"""The site under test: a small course, a judge that is told what to say, and a browser."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, async_playwright
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from web_samples import TOKEN, FakeJudge, Visitor, entered, free_port, write_course
+
+from meshdojo.web.app import create_app
+from meshdojo.web.settings import Settings
+
+BROWSER_FLAGS = [
+    "--no-sandbox",  # containers give ordinary users no namespaces; these tests open our own pages only
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def judge() -> FakeJudge:
+    return FakeJudge()
+
+
+@pytest.fixture
+def content(tmp_path: Path) -> Path:
+    return write_course(tmp_path / "course")
+
+
+@pytest.fixture
+def settings(tmp_path: Path, content: Path) -> Settings:
+    return Settings(tmp_path / "state", content=content, port=free_port(), token=TOKEN, command="meshdojo")
+
+
+@pytest.fixture
+async def visitor(settings: Settings, judge: FakeJudge) -> AsyncIterator[Visitor]:
+    async with entered(create_app(settings, judge=judge)) as visitor:
+        yield visitor
+
+
+@pytest.fixture
+def elsewhere(settings: Settings, tmp_path: Path) -> Settings:
+    """Settings of another site, with a state of its own."""
+    return replace(settings, state_directory=tmp_path / "elsewhere", port=free_port())
+
+
+@pytest.fixture(scope="session")
+def browser_path() -> str | None:
+    """Debian's chromium; None for the one that `playwright install chromium` brought. Skips where there is neither."""
+    system = shutil.which("chromium") or shutil.which("chromium-browser")
+    bundled = Path(os.environ.get("PLAYWRIGHT_BROWSERS_PATH") or Path.home() / ".cache" / "ms-playwright")
+    if not system and not list(bundled.glob("chromium*")):
+        pytest.skip("no browser: install Debian's chromium, or run `playwright install chromium`")
+    return system
+
+
+@pytest.fixture
+async def chromium(browser_path: str | None) -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=browser_path, args=BROWSER_FLAGS)
+        yield browser
+        await browser.close()
