@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, async_playwright
 
-sys.path.insert(0, str(Path(__file__).parent))
+# So that the tests of this folder can share `samples`.
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from web_samples import TOKEN, FakeJudge, Visitor, entered, free_port, write_course
+from tests.web.samples import TOKEN, FakeJudge, Visitor, entered, free_port, write_course
 
 from meshdojo.web.app import create_app
 from meshdojo.web.settings import Settings

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from axe_playwright_python.async_playwright import Axe
+from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]
 from playwright.async_api import Browser, ConsoleMessage, Page, expect
-from test_server import served
-from web_samples import BROKEN, FAILED, PASSED, FakeJudge, judged
+from tests.web.samples import BROKEN, FAILED, PASSED, FakeJudge, judged, served
 
 from meshdojo.web.settings import Settings
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from web_samples import BROKEN, FAILED, PASSED, FakeJudge, judged
+from tests.web.samples import BROKEN, FAILED, PASSED, FakeJudge, judged
 
 from meshdojo.web import live
 from meshdojo.web.database import migrate, open_engine

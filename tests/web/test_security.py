@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
-from web_samples import TOKEN, FakeJudge, Visitor, entered, running
+from tests.web.samples import TOKEN, FakeJudge, Visitor, entered, running
 
 from meshdojo.web.app import create_app
 from meshdojo.web.security import PUBLIC, require_csrf, signing_key

@@ -6,40 +6,19 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from web_samples import FAILED, PASSED, TOKEN, FakeJudge, judged
+from tests.web.samples import FAILED, PASSED, FakeJudge, judged, served
 
-from meshdojo.web.app import create_app
 from meshdojo.web.database import DatabaseError
-from meshdojo.web.server import ServeError, Server, listen, serve
+from meshdojo.web.server import ServeError, serve
 from meshdojo.web.settings import Settings
 
 pytestmark = pytest.mark.anyio
-
-
-@asynccontextmanager
-async def served(settings: Settings, judge: FakeJudge) -> AsyncIterator[httpx.AsyncClient]:
-    """A server on its port, and a client that has entered."""
-    ready = asyncio.Event()
-    server = Server(create_app(settings, judge=judge), ready.set)
-    listener = listen(settings.host, settings.port)
-    task = asyncio.create_task(server.serve([listener]))
-    async with httpx.AsyncClient(base_url=settings.url, timeout=10, follow_redirects=True) as client:
-        try:
-            await ready.wait()
-            await client.get("/", params={"token": TOKEN})
-            yield client
-        finally:
-            server.stop()
-            async with asyncio.timeout(10):
-                await task
-            listener.close()
 
 
 async def fragments(response: httpx.Response) -> AsyncIterator[dict[str, Any]]:

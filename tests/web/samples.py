@@ -12,8 +12,10 @@ from pathlib import Path
 import httpx
 from fastapi import FastAPI
 
+from meshdojo.web.app import create_app
 from meshdojo.web.live import Checking, Judged, MeshStatus, Update
 from meshdojo.web.progress import Verdict
+from meshdojo.web.server import Server, listen
 from meshdojo.web.settings import Settings
 
 TOKEN = "a-token-for-tests-only"
@@ -298,3 +300,22 @@ async def entered(app: FastAPI) -> AsyncIterator[Visitor]:
         answer = await visitor.http.get("/", params={"token": TOKEN}, follow_redirects=True)
         visitor.csrf = answer.text.split('name="csrf-token" content="', 1)[1].split('"', 1)[0]
         yield visitor
+
+
+@asynccontextmanager
+async def served(settings: Settings, judge: FakeJudge) -> AsyncIterator[httpx.AsyncClient]:
+    """A server on its port, and a client that has entered."""
+    ready = asyncio.Event()
+    server = Server(create_app(settings, judge=judge), ready.set)
+    listener = listen(settings.host, settings.port)
+    task = asyncio.create_task(server.serve([listener]))
+    async with httpx.AsyncClient(base_url=settings.url, timeout=10, follow_redirects=True) as client:
+        try:
+            await ready.wait()
+            await client.get("/", params={"token": TOKEN})
+            yield client
+        finally:
+            server.stop()
+            async with asyncio.timeout(10):
+                await task
+            listener.close()
