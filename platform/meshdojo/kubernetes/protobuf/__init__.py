@@ -19,6 +19,7 @@ from meshdojo.kubernetes import errors
 from meshdojo.kubernetes.protobuf.numbers import numbers
 from meshdojo.kubernetes.protobuf.wire import WireError, fields, signed
 from meshdojo.kubernetes.resources import split_api_version
+from meshdojo.kubernetes.schema.decoding import DecodeError, decode_struct
 from meshdojo.kubernetes.schema.types import Shape, Struct, of_kind, struct
 
 _MAGIC = b"k8s\x00"
@@ -27,15 +28,12 @@ _SKIPPED = object()
 
 
 def decode(body: bytes) -> Object:
-    """The object in `body`, with kind and apiVersion. Raises StatusError 400 for what cannot be read.
-
-    Values that Go writes although they are zero stay in; `schema.decode` drops them.
-    """
+    """The object in `body`, with kind and apiVersion. Raises StatusError 400 for what cannot be read."""
     if not body.startswith(_MAGIC):
         raise errors.bad_request("the body is no Kubernetes protobuf: it does not start with the four bytes 'k8s\\0'")
     try:
         return _decode_unknown(body[len(_MAGIC) :])
-    except (WireError, binary.error, UnicodeDecodeError, orjson.JSONDecodeError) as error:
+    except (WireError, DecodeError, binary.error, UnicodeDecodeError, orjson.JSONDecodeError) as error:
         raise errors.bad_request(f"the protobuf body cannot be read: {error}") from None
 
 
@@ -44,7 +42,9 @@ def _decode_unknown(envelope: bytes) -> Object:
     type_meta = {number: _text(value) for number, value in fields(_bytes(parts.get(1, b"")))}
     api_version, kind = type_meta.get(1, ""), type_meta.get(2, "")
     owner = _owner(api_version, kind)
-    return {"kind": kind, "apiVersion": api_version, **_struct(owner, _bytes(parts.get(2, b"")))}
+    obj = {"kind": kind, "apiVersion": api_version, **_struct(owner, _bytes(parts.get(2, b"")))}
+    # Go writes every field that is no pointer, also when it is zero.
+    return decode_struct(owner, obj)[0]
 
 
 def _owner(api_version: str, kind: str) -> Struct:
@@ -142,7 +142,7 @@ def _int_or_string(parts: dict[int, int | bytes]) -> int | str:
 
 
 def _quantity(parts: dict[int, int | bytes]) -> str:
-    return _text(parts.get(1, b""))
+    return _text(parts.get(1, b"")) or "0"
 
 
 def _raw(parts: dict[int, int | bytes]) -> Any:
