@@ -169,7 +169,15 @@ def start_fixture(block: Block, run_directory: Path) -> Callable[..., AbstractAs
         api = Api(store or Store(), block)
         controllers = Controllers(api, node=NodeFacts(NODE_NAME, str(block.node), "v1.34.4"), ca="test")
         preload = ("http.server", "http.client", "meshdojo.kubelet.tools.curl")
-        kubelet = Kubelet(api, block, run_directory, [PYTHON, SERVER, *images], preload=preload)
+        kubelet = Kubelet(
+            api,
+            block,
+            run_directory,
+            [PYTHON, SERVER, *images],
+            preload=preload,
+            informers=controllers.informers,
+            events=controllers.events,
+        )
         await bootstrap(api, host=str(block.node), port=6443)
         async with controllers:
             await kubelet.start()

@@ -70,7 +70,7 @@ class Kubelet:
         self.zygote = Zygote(run_directory / "processes", preload=preload, died=self._zygote_died)
         slices = self._informers.of("endpointslices.discovery.k8s.io")
         self.resolver = Resolver(block, self._services, slices)
-        self._node_ports = NodePorts(self.zygote, self.resolver, self._services, slices, str(block.node))
+        self.node_ports = NodePorts(self.zygote, self.resolver, self._services, slices, str(block.node))
         self.runtime = Runtime(
             client=client,
             block=block,
@@ -104,7 +104,7 @@ class Kubelet:
         self._pods.subscribe(self._pod_changed)
         for informer in self._configuration:
             informer.subscribe(self._configuration_changed)
-        self._node_ports.start()
+        self.node_ports.start()
         self._tasks.append(asyncio.create_task(self._renew_tokens(), name="kubelet tokens"))
 
     async def stop(self) -> None:
@@ -112,7 +112,7 @@ class Kubelet:
         self._stopping = True
         for task in self._tasks:
             task.cancel()
-        await self._node_ports.stop()
+        await self.node_ports.stop()
         await asyncio.gather(*(worker.abandon() for worker in self._workers.values()))
         if self._owns_informers:
             await self._informers.stop()

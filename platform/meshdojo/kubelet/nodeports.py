@@ -26,6 +26,7 @@ class NodePorts:
         self._node_ip = node_ip
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self.process: Spawned | None = None  # the proxy, for as long as it runs
 
     def start(self) -> None:
         """Serve in the background."""
@@ -62,10 +63,10 @@ class NodePorts:
         reading, writing = os.pipe()
         try:
             try:
-                proxy = await self._start(reading)
+                self.process = await self._start(reading)
             finally:
                 os.close(reading)
-            await self._tell(proxy, writing)
+            await self._tell(self.process, writing)
         finally:
             os.close(writing)
 

@@ -39,8 +39,8 @@ class Resolver:
         self._slices = slices
         self._node = str(block.node)
         self._pod_prefix = str(block.pods[0]).rsplit(".", 2)[0] + "."
-        services.add_index("clusterIP", _cluster_ips)
-        slices.add_index("service", label(SERVICE_NAME))
+        services.add_index("kubelet clusterIP", _cluster_ips)
+        slices.add_index("kubelet service", label(SERVICE_NAME))
         self._server: asyncio.Server | None = None
 
     def endpoint(self, address: str, port: int, client: str = "") -> tuple[str, int]:
@@ -48,7 +48,7 @@ class Resolver:
 
         Raises ConnectionRefusedError where a ClusterIP has no such port or no ready endpoint.
         """
-        services = self._services.indexed("clusterIP", address)
+        services = self._services.indexed("kubelet clusterIP", address)
         if not services:
             return self.served(address, port)
         service = services[0]
@@ -80,7 +80,7 @@ class Resolver:
         metadata = service["metadata"]
         return [
             slice_
-            for slice_ in self._slices.indexed("service", metadata["name"])
+            for slice_ in self._slices.indexed("kubelet service", metadata["name"])
             if slice_["metadata"]["namespace"] == metadata["namespace"]
         ]
 
