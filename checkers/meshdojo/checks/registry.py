@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from meshdojo.checks.mesh import Mesh
 from meshdojo.checks.outcome import Outcome
+from meshdojo.errors import UserError
 
 Judge = Callable[[Mesh], Awaitable[Outcome]]
 
@@ -27,7 +28,7 @@ class Check:
         return self.id.partition(".")[0]
 
 
-class UnknownCheck(Exception):
+class UnknownCheck(UserError):
     """There is no check with this name; the message lists those of the lab."""
 
 

@@ -12,8 +12,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from meshdojo.errors import UserError
 
-class ClusterError(Exception):
+
+class ClusterError(UserError):
     """Anything that went wrong between us and a cluster."""
 
 

@@ -30,11 +30,12 @@ from typing import Any
 import orjson
 
 from meshdojo.cluster.client import Object
+from meshdojo.errors import UserError
 
 FORMAT = 1
 
 
-class JournalError(Exception):
+class JournalError(UserError):
     """The log cannot be used; the message names the file, the reason and the remedy."""
 
 
