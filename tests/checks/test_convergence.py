@@ -15,7 +15,11 @@ ROUTE = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
 
 
 def resource(name, version, kind="VirtualService"):
-    return {"kind": kind, "metadata": {"name": name, "namespace": "fleet", "resourceVersion": version}}
+    return {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": kind,
+        "metadata": {"name": name, "namespace": "fleet", "resourceVersion": version},
+    }
 
 
 class Istiod:
@@ -25,6 +29,7 @@ class Istiod:
         self.configz = [resource("web", "5")]
         self.resources = {CLUSTER: {"sent": "a", "acked": "a"}, ROUTE: {"sent": "b", "acked": "b"}}
         self.shards = {}
+        self.outright = {}
         self.updates = [7]
         self.asked = []
         self.by_exec = by_exec
@@ -52,9 +57,10 @@ class Istiod:
     def page(self, page):
         self.asked.append(page)
         pages = {
+            "resourcesz": [{"group": "networking.istio.io", "kind": "VirtualService"}],
             "configz": self.configz,
             "endpointShardz": self.shards,
-            "syncz": [{"proxy": "gateway.istio-system", "resources": self.resources}],
+            "syncz": [{"proxy": "gateway.istio-system", "resources": self.resources} | self.outright],
         }
         answer = pages[page]
         return json.dumps(answer() if callable(answer) else answer).encode()
@@ -67,7 +73,8 @@ def istiod(request, cluster, pod):
 
 async def test_a_settled_mesh_is_settled(cluster, istiod):
     await Convergence(cluster).wait()
-    assert istiod.asked == ["configz", "endpointShardz", "syncz"]
+    assert istiod.asked[:3] == ["resourcesz", "configz", "endpointShardz"]
+    assert set(istiod.asked[3:]) == {"syncz"}
 
 
 async def test_where_the_pod_proxy_is_turned_away_it_is_not_asked_again(cluster, pod):
@@ -96,17 +103,38 @@ async def test_waits_until_no_more_changes_come_in(cluster, istiod):
     assert istiod.updates == [9]
 
 
-async def test_waits_until_the_proxies_have_acknowledged(cluster, istiod):
-    answers = [{ROUTE: {"sent": "b", "acked": "a"}}, {ROUTE: {"sent": "b"}}, {ROUTE: {"sent": "b", "acked": "b"}}]
+async def test_an_istiod_that_says_outright_what_is_synced_is_believed(cluster, istiod):
+    states = [False, False, True]
 
     def page(page, original=istiod.page):
         if page == "syncz":
+            istiod.outright = {"synced": states.pop(0)}
+        return original(page)
+
+    istiod.page = page
+    await Convergence(cluster).wait()
+    assert states == []
+    assert not any(path.endswith("/metrics") for path in cluster.raws)
+
+
+async def test_kinds_that_istiod_does_not_read_are_not_waited_for(cluster, istiod):
+    cluster.add("telemetries.telemetry.istio.io", resource("mesh", "9", "Telemetry"))
+    await Convergence(cluster).wait()
+
+
+async def test_waits_until_the_proxies_have_acknowledged(cluster, istiod):
+    synced = {ROUTE: {"sent": "b", "acked": "b"}}
+    answers = [{ROUTE: {"sent": "b", "acked": "a"}}, {ROUTE: {"sent": "b"}}, synced]
+
+    def page(page, original=istiod.page):
+        if page == "syncz" and answers:
             istiod.resources = answers.pop(0)
         return original(page)
 
     istiod.page = page
     await Convergence(cluster).wait()
     assert answers == []
+    assert istiod.resources is synced
 
 
 async def test_waits_until_istiod_knows_a_ready_pod(cluster, istiod, pod):
@@ -161,8 +189,13 @@ async def test_an_istiod_that_answers_nonsense_is_named(cluster, pod):
 
 
 def test_versions_leave_out_what_istiod_made_up_itself():
-    made_up = {"kind": "VirtualService", "metadata": {"name": "ingress-0", "namespace": "fleet"}}
-    assert versions([resource("web", "5"), made_up]) == {("VirtualService", "fleet", "web"): "5"}
+    made_up = resource("ingress-0", "")
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "VirtualService",
+        "metadata": {"name": "ingress-0", "namespace": "fleet"},
+    }
+    of_kubernetes = resource("web", "6", "Gateway") | {"apiVersion": "gateway.networking.k8s.io/v1"}
+    assert versions([resource("web", "5"), made_up, of_kubernetes]) == {("VirtualService", "fleet", "web"): "5"}
 
 
 @pytest.mark.parametrize(

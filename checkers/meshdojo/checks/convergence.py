@@ -9,6 +9,8 @@ things are established, in this order, from what istiod tells about itself:
 2. *nothing is waiting to be translated.* istiod collects changes until none has come for PILOT_DEBOUNCE_AFTER (100 ms
    unless its environment says otherwise), then takes one snapshot of all it has read and pushes. So the count of
    changes (the metric ``pilot_inbound_updates``) must stand still for longer than that.
+   The embedded mesh's istiod has no such pause and says for each proxy outright whether it works with the present
+   snapshot (``synced``): then nothing has to stand still.
 3. *the proxies have said yes.* For every proxy and type of resource ``/debug/syncz`` gives the last version sent and
    the last one acknowledged: the two must be the same. A proxy that refused a version is reported with its words.
 
@@ -59,11 +61,16 @@ Key = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class Proxy:
-    """What istiod knows of one proxy: `pending` has the types whose last version is not acknowledged."""
+    """What istiod knows of one proxy.
+
+    `pending` has the types whose last version is not acknowledged; `synced` is istiod's own word on whether the proxy
+    works with the present snapshot (None: it gives none).
+    """
 
     name: str
     pending: tuple[str, ...]
     errors: tuple[str, ...]
+    synced: bool | None = None
 
 
 class Convergence:
@@ -72,6 +79,7 @@ class Convergence:
     def __init__(self, client: HTTPClient) -> None:
         self._client = client
         self._by_exec = False
+        self._kinds: frozenset[str] = frozenset()
 
     async def wait(self, seconds: float = 20.0) -> None:
         """Return once every proxy has acknowledged all there is.
@@ -102,8 +110,9 @@ class Convergence:
 
     async def _read(self, istiod: Object, stage: _Stage) -> None:
         """Step 1."""
+        self._kinds = self._kinds or frozenset(kind["kind"] for kind in await self._page(istiod, "resourcesz"))
         while True:
-            wanted, read = await self._wanted(), versions(json.loads(await self._debug(istiod, "configz")))
+            wanted, read = await self._wanted(), versions(await self._page(istiod, "configz"))
             behind: list[tuple[str, ...]] = [*not_read(wanted, read), *await self._endpoints_behind(istiod)]
             if not behind:
                 return
@@ -112,35 +121,39 @@ class Convergence:
 
     async def _settled(self, istiod: Object, stage: _Stage) -> None:
         """Steps 2 and 3."""
-        # Half as long again as istiod itself waits, so that its own timer has fired.
-        quiet = 1.5 * debounce_seconds(istiod)
-        count, since = await self._updates(istiod), time.monotonic()
+        quiet = _Quiet(1.5 * debounce_seconds(istiod))
         while True:
-            await asyncio.sleep(max(POLL_SECONDS, quiet - (time.monotonic() - since)))
-            now = await self._updates(istiod)
-            if now != count:
+            proxies = await self._proxies(istiod)
+            told = all(proxy.synced is not None for proxy in proxies)
+            if not told and not quiet.long_enough(await self._updates(istiod)):
                 stage.text = "istiod is still receiving changes"
-                count, since = now, time.monotonic()
+                await asyncio.sleep(max(POLL_SECONDS, quiet.left))
                 continue
-            proxies = parse_syncz(json.loads(await self._debug(istiod, "syncz")))
-            refused = [error for proxy in proxies for error in proxy.errors]
-            if refused:
-                raise CannotJudge(f"a proxy refused its configuration: {refused[0]}", "Look at what you applied last.")
-            pending = [proxy for proxy in proxies if proxy.pending]
+            if not told:  # what was asked before the quiet time had passed does not count
+                proxies = await self._proxies(istiod)
+            pending = [proxy for proxy in proxies if proxy.pending or proxy.synced is False]
             if not pending:
                 return
-            stage.text = f"{pending[0].name} has not acknowledged {', '.join(pending[0].pending)}"
+            stage.text = f"{pending[0].name} has not acknowledged {', '.join(pending[0].pending) or 'the latest'}"
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def _proxies(self, istiod: Object) -> list[Proxy]:
+        proxies = parse_syncz(await self._page(istiod, "syncz"))
+        refused = [error for proxy in proxies for error in proxy.errors]
+        if refused:
+            raise CannotJudge(f"a proxy refused its configuration: {refused[0]}", "Look at what you applied last.")
+        return proxies
 
     async def _wanted(self) -> Mapping[Key, str]:
         lists = await asyncio.gather(*(self._list(kind) for kind in KINDS))
-        return versions([obj for items in lists for obj in items])
+        return versions([obj for items in lists for obj in items if obj["kind"] in self._kinds])
 
     async def _endpoints_behind(self, istiod: Object) -> list[endpoints.Key]:
         """The services whose ready pods istiod does not know, or whose former pods it still knows."""
         services, pods, slices = await asyncio.gather(
             *(self._client.list(kind) for kind in ("services", "pods", "endpointslices.discovery.k8s.io"))
         )
-        shards = json.loads(await self._debug(istiod, "endpointShardz"))
+        shards = await self._page(istiod, "endpointShardz")
         return endpoints.behind(services.items, pods.items, slices.items, shards)
 
     async def _list(self, kind: str) -> list[Object]:
@@ -155,6 +168,9 @@ class Convergence:
         """How many changes istiod has received since it started."""
         text = (await self._client.raw("GET", f"{_proxy_path(istiod)}/metrics")).decode()
         return sum(float(number) for number in _UPDATES.findall(text))
+
+    async def _page(self, istiod: Object, page: str) -> Any:
+        return json.loads(await self._debug(istiod, page))
 
     async def _debug(self, istiod: Object, page: str) -> bytes:
         if not self._by_exec:
@@ -174,6 +190,26 @@ class Convergence:
         return body[0]
 
 
+class _Quiet:
+    """Whether a count has stood still for `seconds`: half as long again as istiod itself waits, so that its own timer
+    has fired."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._count: float | None = None
+        self._since = 0.0
+
+    def long_enough(self, count: float) -> bool:
+        if count != self._count:
+            self._count, self._since = count, time.monotonic()
+        return self.left <= 0
+
+    @property
+    def left(self) -> float:
+        """The seconds that are left if nothing changes."""
+        return self._since + self._seconds - time.monotonic()
+
+
 @dataclass
 class _Stage:
     """How far a wait has come, for the message when it takes too long."""
@@ -186,11 +222,11 @@ def _proxy_path(istiod: Object) -> str:
 
 
 def versions(objects: list[Object]) -> dict[Key, str]:
-    """kind, namespace and name of each object, with its resourceVersion; those that istiod makes up have none."""
+    """Kind, namespace and name of Istio's objects, with resourceVersion; those that istiod makes up have none."""
     return {
         (obj["kind"], obj["metadata"].get("namespace", ""), obj["metadata"]["name"]): version
         for obj in objects
-        if (version := obj["metadata"].get("resourceVersion"))
+        if (version := obj["metadata"].get("resourceVersion")) and ".istio.io/" in obj["apiVersion"]
     }
 
 
@@ -216,11 +252,11 @@ def _proxy(entry: dict[str, Any]) -> Proxy:
     pending, errors = [], []
     for url, state in entry.get("resources", {}).items():
         kind = url.rsplit(".", 1)[-1]
-        if state.get("lastError"):
-            errors.append(f"{entry['proxy']}: {kind}: {state['lastError']}")
+        if error := state.get("lastError") or state.get("error"):
+            errors.append(f"{entry['proxy']}: {kind}: {error}")
         elif state.get("sent") and state.get("sent") != state.get("acked"):
             pending.append(kind)
-    return Proxy(entry["proxy"], tuple(pending), tuple(errors))
+    return Proxy(entry["proxy"], tuple(pending), tuple(errors), entry.get("synced"))
 
 
 def debounce_seconds(istiod: Object) -> float:

@@ -2,6 +2,9 @@
 
 /debug/syncz                                   what each proxy was sent and has acknowledged, and refusals
 /debug/config_distribution?resource=KIND/NS/NAME   which version of an object each proxy works with
+/debug/resourcesz                              the kinds of Istio's objects that are read
+/debug/configz                                 those that are there, in the versions of the present snapshot
+/debug/endpointShardz                          the endpoints of each service in the present snapshot
 /debug/config_dump?proxyID=POD.NAMESPACE       everything that the proxy has been given
 """
 
@@ -15,10 +18,13 @@ from aiohttp import web
 from meshdojo.istio import resource
 from meshdojo.istio.ads import PUSH_ORDER, Stream, Subscription, short
 from meshdojo.istio.discovery import Discovery
+from meshdojo.istio.service import Endpoint
+from meshdojo.istio.snapshot import KINDS, Snapshot
 from meshdojo.istio.translation.translator import Translation
 from meshdojo.istio.version import VERSION
 
 READY_PORT, MONITORING_PORT = 8080, 15014
+CLUSTER = "Kubernetes/Kubernetes"
 # The names of the types in syncz, as istiod gives them.
 _NAMES = {
     resource.CDS: "cluster",
@@ -37,6 +43,9 @@ class DebugServer:
         application = web.Application()
         application.router.add_get("/ready", self._ready)
         application.router.add_get("/debug/syncz", self._syncz)
+        application.router.add_get("/debug/resourcesz", self._resources)
+        application.router.add_get("/debug/configz", self._configs)
+        application.router.add_get("/debug/endpointShardz", self._endpoints)
         application.router.add_get("/debug/config_distribution", self._distribution)
         application.router.add_get("/debug/config_dump", self._config_dump)
         application.router.add_get("/metrics", self._metrics)
@@ -55,6 +64,15 @@ class DebugServer:
 
     async def _syncz(self, request: web.Request) -> web.Response:
         return web.json_response([sync_status(one) for one in self._streams()])
+
+    async def _resources(self, request: web.Request) -> web.Response:
+        return web.json_response([{"group": kind.TYPE.group, "kind": kind.TYPE.kind} for kind in KINDS])
+
+    async def _configs(self, request: web.Request) -> web.Response:
+        return web.json_response(configs(self._discovery.snapshot))
+
+    async def _endpoints(self, request: web.Request) -> web.Response:
+        return web.json_response(endpoint_shards(self._discovery.snapshot))
 
     async def _distribution(self, request: web.Request) -> web.Response:
         ref = request.query.get("resource", "")
@@ -106,6 +124,29 @@ def _entry(subscription: Subscription) -> dict[str, Any]:
         "count": len(subscription.sent),
     }
     return found | ({"error": subscription.refusal} if subscription.refusal else {})
+
+
+def configs(snapshot: Snapshot) -> list[dict[str, Any]]:
+    """Kind, name, namespace and resourceVersion of each of Istio's objects, in the shape of Istio's page."""
+    versions = {kind.TYPE.kind: f"{kind.TYPE.group}/{kind.TYPE.storage}" for kind in KINDS}
+    found = []
+    for ref, version in snapshot.versions.items():
+        kind, namespace, name = ref.split("/")
+        metadata = {"namespace": namespace, "name": name, "resourceVersion": version}
+        found.append({"apiVersion": versions[kind], "kind": kind, "metadata": metadata})
+    return found
+
+
+def endpoint_shards(snapshot: Snapshot) -> dict[str, Any]:
+    """By host and namespace, the addresses behind each service, in the shape of Istio's page."""
+    return {
+        host: {service.namespace: {"Shards": {CLUSTER: [_shard(one) for one in snapshot.endpoints_of(host).items]}}}
+        for host, service in snapshot.services.by_host.items()
+    }
+
+
+def _shard(endpoint: Endpoint) -> dict[str, Any]:
+    return {"Addresses": [endpoint.address], "Labels": dict(endpoint.labels), "HealthStatus": 1}
 
 
 def distribution(stream: Stream, ref: str) -> dict[str, Any]:
