@@ -190,10 +190,6 @@ async def test_an_istiod_that_answers_nonsense_is_named(cluster, pod):
 
 def test_versions_leave_out_what_istiod_made_up_itself():
     made_up = resource("ingress-0", "")
-        "apiVersion": "networking.istio.io/v1",
-        "kind": "VirtualService",
-        "metadata": {"name": "ingress-0", "namespace": "fleet"},
-    }
     of_kubernetes = resource("web", "6", "Gateway") | {"apiVersion": "gateway.networking.k8s.io/v1"}
     assert versions([resource("web", "5"), made_up, of_kubernetes]) == {("VirtualService", "fleet", "web"): "5"}
 
