@@ -129,7 +129,7 @@ class App:
             from meshdojo.kubernetes import streaming
 
             pods = self._api.resource("pods")
-            routes = streaming.routes(self._node, lambda namespace, name: self._api.registry.get(pods, name, namespace))
+            routes = streaming.routes(self._node, lambda namespace, name: self._api.get(pods, name, namespace))
             self._streaming = Starlette(routes=routes)
         return self._streaming
 
