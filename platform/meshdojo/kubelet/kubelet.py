@@ -212,7 +212,8 @@ class Kubelet:
             raise StatusError(
                 500,
                 "InternalError",
-                "Internal error occurred: error executing command in container: failed to exec in container: "
+                # A real kubelet says it twice.
+                "Internal error occurred: Internal error occurred: error executing command in container: failed to exec in container: "
                 f'failed to start exec "{found.record.container_id.rpartition("/")[2]}": {error}',
                 {"causes": [{"message": str(error)}]},
             ) from error

@@ -95,7 +95,16 @@ def command_line(argv: list[str], image: Image, environment: Mapping[str, str], 
     if is_python(name):
         return argv
     _require_program(name, environment, cwd)
-    return argv
+    return [name, *(_mounted(word, environment) for word in argv[1:])]
+
+
+def _mounted(word: str, environment: Mapping[str, str]) -> str:
+    """A path below a mountPath as a program of the host finds it, which the runner does not help."""
+    root = environment.get("MESHDOJO_ROOT", "")
+    for mount in environment.get("MESHDOJO_MOUNTS", "").split(":"):
+        if mount and (word == mount or word.startswith(mount + "/")):
+            return root + word
+    return word
 
 
 def _require_program(name: str, environment: Mapping[str, str], cwd: str) -> None:

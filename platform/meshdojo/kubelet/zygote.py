@@ -121,6 +121,8 @@ class Zygote:
             _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
             if os.getppid() != parent or parent == 1:
                 os._exit(1)  # the zygote died in between
+            # The mark lets a later start find also what a program starts itself.
+            request["env"] = {**request["env"], MARK: self._mark}
             status = _run(request, descriptors)
         except BaseException:
             traceback.print_exc()
