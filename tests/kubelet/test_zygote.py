@@ -25,13 +25,17 @@ import asyncio, os, sys
 from pathlib import Path
 from meshdojo.kubelet.spawn import ProcessSpec, Zygote
 
-CHILD = "import subprocess, time; print(subprocess.Popen(['setsid', 'sleep', '1000']).pid, flush=True); time.sleep(1000)"
+CHILD = '''
+import subprocess, time
+print(subprocess.Popen(["setsid", "sleep", "1000"]).pid, flush=True)
+time.sleep(1000)
+'''
 
 async def main():
     zygote = Zygote(Path(sys.argv[1]), preload=())
     await zygote.start()
     reading, writing = os.pipe()
-    environment = {"PATH": os.defpath, **({"MESHDOJO_ZYGOTE": os.environ["MESHDOJO_ZYGOTE"]} if "MESHDOJO_ZYGOTE" in os.environ else {})}
+    environment = {"PATH": os.defpath}
     python = await zygote.spawn(ProcessSpec(["python", "-c", CHILD], environment, "/"), 0, writing, 2)
     sleep = await zygote.spawn(ProcessSpec(["sleep", "1000"], environment, "/"), 0, 1, 2)
     grandchild = int(await asyncio.to_thread(os.read, reading, 100))
@@ -61,9 +65,12 @@ async def run(zygote: Zygote, *argv: str, env: dict[str, str] | None = None) -> 
     finally:
         os.close(writing)
         os.close(stdin)
-    with open(reading, "rb") as output:
-        text = (await asyncio.to_thread(output.read)).decode()
-    return await spawned.wait(), text
+    return await spawned.wait(), await asyncio.to_thread(read_all, reading)
+
+
+def read_all(descriptor: int) -> str:
+    with open(descriptor) as file:
+        return file.read()
 
 
 def gone(pid: int, started: int | None) -> bool:
@@ -92,10 +99,7 @@ def wait_until_gone(processes: dict[int, int | None]) -> None:
         (("python3", "-m", "nosuch"), (1, f"{sys.executable}: No module named nosuch\n")),
         (("python3", "-c", "import atexit; atexit.register(print, 'end')"), (0, "end\n")),
         (("python3", "-c", "import threading as t; t.Timer(.01, print, ['late']).start()"), (0, "late\n")),
-        (
-            ("python3", "-c", "if __name__ == '__main__': print(__import__('sys').modules['__main__'].__name__)"),
-            (0, "__main__\n"),
-        ),
+        (("python3", "-c", "print(__name__)"), (0, "__main__\n")),
         (("nosuch",), (127, "nosuch: not found\n")),
         (("/etc",), (126, "/etc: Permission denied\n")),
     ],
@@ -141,7 +145,7 @@ def test_processes_start_in_clean_surroundings(tmp_path: Path) -> None:
 
     async def scenario() -> None:
         async with zygote(tmp_path) as it:
-            assert await run(it, "python", "-c", code) == (0, "['PATH'] True ['0', '1', '2', '3']\n")
+            assert await run(it, "python", "-c", code) == (0, "['MESHDOJO_ZYGOTE', 'PATH'] True ['0', '1', '2', '3']\n")
 
     asyncio.run(scenario())
 
