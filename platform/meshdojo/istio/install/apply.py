@@ -43,9 +43,7 @@ async def install(
 
 
 async def _apply(client: HTTPClient, objects: Iterable[JSON]) -> None:
-    async with asyncio.TaskGroup() as group:
-        for one in objects:
-            group.create_task(_apply_one(client, one))
+    await asyncio.gather(*(_apply_one(client, one) for one in objects))
 
 
 async def _apply_one(client: HTTPClient, one: JSON) -> None:
