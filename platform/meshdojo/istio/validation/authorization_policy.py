@@ -114,9 +114,10 @@ def _operation(operation: Operation, policy: str, found: Findings) -> None:
     found.refuse_all(policy + problem for problem in _empty_values(operation))
     for ports in (operation.ports, operation.not_ports):
         found.refuse_all((policy + problem for problem in _ports(ports)), listed=True)
-    for field in ("paths", "not_paths"):
-        for path in getattr(operation, field):
-            found.refuse_all(policy + problem for problem in _path(path, _label(field)))
+    paths = ((field, path) for field in ("paths", "not_paths") for path in getattr(operation, field))
+    wrong = (problem for field, path in paths for problem in _path(path, _label(field)))
+    if problem := next(wrong, ""):
+        found.refuse(policy + problem)
 
 
 def _ports(ports: Iterable[str]) -> Iterator[str]:

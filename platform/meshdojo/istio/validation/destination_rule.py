@@ -170,11 +170,11 @@ def _locality(settings: LocalityLoadBalancerSetting, found: Findings) -> None:
 
 def _tls(settings: ClientTLSSettings, found: Findings) -> None:
     files = settings.client_certificate or settings.private_key or settings.ca_certificates or settings.ca_crl
-    if settings.insecure_skip_verify:
-        if settings.ca_certificates or settings.credential_name or settings.subject_alt_names:
-            found.refuse(
-                "cannot specify CaCertificates or CredentialName or SubjectAltNames when InsecureSkipVerify is set true"
-            )
+    verified = settings.ca_certificates or settings.credential_name or settings.subject_alt_names
+    if settings.insecure_skip_verify and verified:
+        found.refuse(
+            "cannot specify CaCertificates or CredentialName or SubjectAltNames when InsecureSkipVerify is set true"
+        )
     if settings.mode in ("SIMPLE", "MUTUAL") and settings.credential_name and files:
         found.refuse("cannot specify client certificates or CA certificate or CA CRL If credentialName is set")
     elif settings.mode == "MUTUAL" and not settings.credential_name:

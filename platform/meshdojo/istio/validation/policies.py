@@ -39,8 +39,10 @@ def _keys_problem(text: str) -> str:
 
 def telemetry(obj: Telemetry, found: Findings) -> None:
     selector(obj.spec.selector, found)
-    for entry in (*obj.spec.tracing, *obj.spec.access_logging, *obj.spec.metrics):
-        if len(entry.providers) > 1:
+    traced = [entry.providers for entry in obj.spec.tracing]
+    logged = [entry.providers for entry in obj.spec.access_logging]
+    for providers in (*traced, *logged, *(entry.providers for entry in obj.spec.metrics)):
+        if len(providers) > 1:
             found.warn("multiple providers is not currently supported")
     for tracing in obj.spec.tracing:
         found.refuse_if("" in tracing.custom_tags, "tag name may not be empty")

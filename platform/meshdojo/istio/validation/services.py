@@ -67,9 +67,8 @@ def _endpoint(endpoint: WorkloadEntrySpec, resolution: str, found: Findings) -> 
         return
     if resolution == "STATIC":
         found.refuse_if(not names.is_address(address), f'endpoint address "{address}" is not a valid IP address')
-    elif not names.is_address(address):
-        if names.fqdn(address):
-            found.refuse(f'endpoint address "{address}" is not a valid FQDN or an IP address')
+    elif not names.is_address(address) and names.fqdn(address):
+        found.refuse(f'endpoint address "{address}" is not a valid FQDN or an IP address')
 
 
 def _addressless(spec: ServiceEntrySpec, found: Findings) -> None:
