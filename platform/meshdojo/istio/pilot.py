@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-
 from meshdojo.cluster.client import Client, Object
 from meshdojo.cluster.errors import ClusterError
 from meshdojo.cluster.http import HTTPClient
@@ -34,6 +33,7 @@ from meshdojo.istio.injection.config import BadConfig, InjectionConfig
 from meshdojo.istio.models.base import NotParsed
 from meshdojo.istio.models.proxy_config import ProxyConfig
 from meshdojo.istio.refusals import RefusalEvents
+from meshdojo.istio.validation import webhook as validation
 from meshdojo.istio.version import VERSION
 from meshdojo.istio.webhooks import CABundles, WebhookServer
 
@@ -96,7 +96,7 @@ class Pilot:
         informers.of(PROXY_CONFIGS, optional=True)
         debug = DebugServer(discovery)
         names = [f"{service}.{settings.namespace}.svc", f"{service}.{settings.namespace}", service]
-        webhooks = WebhookServer(authority.serving(names), self._inject, _validate)
+        webhooks = WebhookServer(authority.serving(names), self._inject, validation.review)
         stack.push_async_callback(informers.stop)
         await debug.start()
         stack.push_async_callback(debug.stop)
@@ -141,12 +141,6 @@ def refusal(review: Mapping[str, Any], message: str) -> dict[str, Any]:
     uid = (review.get("request") or {}).get("uid", "")
     response = {"uid": uid, "allowed": False, "status": {"message": message}}
     return {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response}
-
-
-def _validate(review: dict[str, Any]) -> dict[str, Any]:
-    from meshdojo.istio.validation import webhook as validation
-
-    return validation.review(review)
 
 
 def _data(config_map: Object | None) -> dict[str, str]:
