@@ -37,7 +37,7 @@ class Istiod:
         istiod["spec"]["containers"] = [
             {"name": "discovery", "env": [{"name": "PILOT_DEBOUNCE_AFTER", "value": "1ms"}]}
         ]
-        cluster.add("pods", istiod)
+        cluster.add("pods", istiod, pod("gateway", "istio-system"))
         cluster.add("virtualservices.networking.istio.io", resource("web", "5"))
         cluster.on_raw, cluster.on_exec = self.raw, self.exec
 
@@ -115,6 +115,17 @@ async def test_an_istiod_that_says_outright_what_is_synced_is_believed(cluster, 
     await Convergence(cluster).wait()
     assert states == []
     assert not any(path.endswith("/metrics") for path in cluster.raws)
+
+
+@pytest.mark.parametrize("leaving", [True, False], ids=["leaving", "gone"])
+async def test_the_proxy_of_a_pod_that_does_not_stay_is_not_waited_for(cluster, istiod, leaving):
+    istiod.resources = {ROUTE: {"sent": "b", "acked": "a"}}
+    [gateway] = [pod for pod in cluster.objects["pods"] if pod["metadata"]["name"] == "gateway"]
+    if leaving:
+        gateway["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    else:
+        cluster.objects["pods"].remove(gateway)
+    await Convergence(cluster).wait()
 
 
 async def test_kinds_that_istiod_does_not_read_are_not_waited_for(cluster, istiod):

@@ -138,7 +138,13 @@ class Convergence:
             await asyncio.sleep(POLL_SECONDS)
 
     async def _proxies(self, istiod: Object) -> list[Proxy]:
-        proxies = parse_syncz(await self._page(istiod, "syncz"))
+        """Those of pods that are there to stay: one that is going (or gone, its stream still open) answers no more."""
+        staying = {
+            f"{pod['metadata']['name']}.{pod['metadata']['namespace']}"
+            for pod in (await self._client.list("pods")).items
+            if "deletionTimestamp" not in pod["metadata"]
+        }
+        proxies = [proxy for proxy in parse_syncz(await self._page(istiod, "syncz")) if proxy.name in staying]
         refused = [error for proxy in proxies for error in proxy.errors]
         if refused:
             raise CannotJudge(f"a proxy refused its configuration: {refused[0]}", "Look at what you applied last.")
