@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -48,6 +48,7 @@ class Cluster:
             await asyncio.Event().wait()
         while True:
             yield await self.events.get()
+            self.events.task_done()
 
     def change(self, obj: Object) -> None:
         self.events.put_nowait(WatchEvent("MODIFIED", obj))
@@ -56,9 +57,9 @@ class Cluster:
 class FakeRunner:
     """Stands for `Runner`: every round notes which checks were made, and says what `outcome` says."""
 
-    rounds: list[Sequence[str]]
-    outcome: Pass | Error
-    hold: asyncio.Event
+    rounds: ClassVar[list[Sequence[str]]]
+    outcome: ClassVar[Pass | Error]
+    hold: ClassVar[asyncio.Event]
 
     async def run(self, ids: Sequence[str], report: Callable[[Result], None]) -> list[Result]:
         type(self).rounds.append(list(ids))
@@ -72,7 +73,7 @@ class FakeRunner:
 @pytest.fixture
 def runner(monkeypatch: pytest.MonkeyPatch) -> type[FakeRunner]:
     class Fresh(FakeRunner):
-        rounds = []
+        rounds: ClassVar[list[Sequence[str]]] = []
         outcome = Pass("fine")
         hold = asyncio.Event()
 
@@ -120,8 +121,7 @@ async def test_changes_during_a_round_lead_to_one_more(runner: type[FakeRunner])
         assert isinstance(await anext(events), Begun)
         for version in range(3, 9):
             cluster.change(service("web", version=str(version), port=version))
-        while not cluster.events.empty():
-            await asyncio.sleep(0)
+        await cluster.events.join()
         runner.hold.set()
         await until_settled(events)
         await until_settled(events)

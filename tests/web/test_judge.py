@@ -92,7 +92,7 @@ def rounds(monkeypatch: pytest.MonkeyPatch) -> Rounds:
 
 def cluster_judge(kubeconfig: Path) -> ClusterJudge:
     backend = SimpleNamespace(name="embedded", kubeconfig=kubeconfig)
-    return ClusterJudge(backend, lambda lab: CHECKS if lab == "split" else {})  # type: ignore[arg-type]
+    return ClusterJudge(backend, lambda lab: CHECKS if lab == "split" else {})
 
 
 async def take(updates: AsyncGenerator[Update, None], count: int) -> list[Update]:
