@@ -40,6 +40,8 @@ REQUEST_SECONDS = 60.0
 CONNECT_SECONDS = 10.0
 # client-go's reflectors ask for 5 to 10 minutes; the end of a watch is the moment dead connections are noticed.
 WATCH_SECONDS = 400
+# A connection that died with the network (a laptop that slept) says nothing at all, not even that the watch is over.
+WATCH_SILENCE_SECONDS = WATCH_SECONDS + 20
 NEW_KIND_SECONDS = 10.0
 Query = dict[str, str]
 
@@ -160,7 +162,8 @@ class HTTPClient:
             fieldSelector=fields,
             resourceVersion=since or "",
         )
-        async with self._response("GET", found.path(namespace), query, seconds=None) as response:
+        path = found.path(namespace)
+        async with self._response("GET", path, query, seconds=None, silence=WATCH_SILENCE_SECONDS) as response:
             async for line in _lines(response):
                 yield _event(orjson.loads(line))
 
@@ -323,12 +326,13 @@ class HTTPClient:
         body: bytes | None = None,
         content_type: str = "application/json",
         seconds: float | None = REQUEST_SECONDS,
+        silence: float | None = None,
     ) -> AsyncIterator[ClientResponse]:
         """The answer, once its status says success. A refused login is tried again if there may be a new token."""
         from aiohttp import ClientTimeout
 
         session = await self._connected()
-        timeout = ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS)
+        timeout = ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS, sock_read=silence)
         with _connection_errors(self.access.server):
             for last in (False, True):
                 headers = {**await self._headers(), "Content-Type": content_type}

@@ -59,12 +59,17 @@ class Controller:
         return informer
 
     async def write_status(self, informer: Informer, obj: Object, status: Object) -> Object:
-        """Store `status` in place of the one `obj` has, if it differs."""
+        """Store `status` in place of the one `obj` has, if it differs (and `obj` has not gone)."""
         if (obj.get("status") or {}) == status:
             return obj
         changed = {**obj, "status": status}
         namespace = obj["metadata"].get("namespace")
-        written = await self.client.update(informer.resource, changed, namespace, subresource="status")
+        try:
+            written = await self.client.update(informer.resource, changed, namespace, subresource="status")
+        except StatusError as error:
+            if error.code == 404:
+                return obj
+            raise
         informer.observe(written)
         return written
 
