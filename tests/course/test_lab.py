@@ -22,6 +22,10 @@ def test_a_task(content):
     assert (task.id, task.title, task.checks) == ("do", "Do it", ("demo.done", "demo.well"))
     assert task.hints == ("Think.", "Think harder.", "```bash\ntouch done\n```")
     assert task.why == "Because."
+    lines = (content.root / LAB).read_text().splitlines()
+    assert lines[task.solved_at - 1] == "</details>"
+    assert "touch done" in "\n".join(lines[: task.solved_at])
+    assert "Why this works" not in "\n".join(lines[: task.solved_at])
 
 
 def test_a_question(content):

@@ -55,6 +55,10 @@ checks: [demo.one]
 
 {hints}
 
+```bash
+look around
+```
+
 ## Task: Two
 
 <!-- task: two
@@ -207,7 +211,7 @@ async def test_a_sound_lab_is_proven_in_this_order(lab: Lab, world: World) -> No
     assert report.proven
     assert world.log == [
         *("reset", "set up"),
-        *("say hello", "solve one", "solve two"),
+        *("say hello", "solve one", "look around", "solve two"),
         *("reset", "set up", "solve one", "spoil demo.also"),
         *("reset", "set up", "spoil demo.one"),
         *("reset", "set up", "solve one", "spoil demo.two"),

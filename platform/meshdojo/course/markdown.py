@@ -45,16 +45,20 @@ _CHOICES = re.compile(r"\*\*(\d+(?:(?:,| and|, and) \d+)*)\.?\*\*")
 
 @dataclass(frozen=True)
 class Details:
-    """A `<details>` block: its summary, the Markdown inside, and its first line."""
+    """A `<details>` block: its summary, the Markdown inside, its first and its last line."""
 
     summary: str
     markdown: str
     line: int
+    end: int
 
 
 @dataclass(frozen=True)
 class Task:
-    """One thing to achieve. `hints` are Markdown, from a nudge to the answer; `why` is read afterwards."""
+    """One thing to achieve. `hints` are Markdown, from a nudge to the answer; `why` is read afterwards.
+
+    `solved_at` is the line where the answer ends: the commands before it solve the task, those after it look around.
+    """
 
     id: str
     title: str
@@ -62,6 +66,7 @@ class Task:
     hints: tuple[str, ...]
     why: str
     line: int
+    solved_at: int
 
 
 @dataclass(frozen=True)
@@ -163,7 +168,7 @@ def _details(file: Path, tokens: list[Token], source: list[str], line: int) -> l
             assert opened[1].map is not None
             assert token.map is not None
             inside = source[opened[1].map[1] + 1 - line : token.map[0] + 1 - line]
-            blocks.append(Details(opened[0], "\n".join(inside).strip("\n"), _line(opened[1])))
+            blocks.append(Details(opened[0], "\n".join(inside).strip("\n"), _line(opened[1]), _line(token)))
             opened = None
     if opened:
         raise CourseError(file, _line(opened[1]), "<details> without </details> (each needs blank lines around it)")
@@ -179,7 +184,16 @@ def _task(file: Path, title: str, tokens: list[Token], details: list[Details], l
     if len(why) != 1:
         remedy = f"<details><summary>{WHY}</summary>"
         raise CourseError(file, line, f"task {comment.task!r}: found {len(why)} explanations, expected one: {remedy}")
-    return Task(comment.task, title, tuple(comment.checks), _hints(file, details, comment.task, line), why[0], line)
+    hints = _hints(file, details, comment.task, line)
+    return Task(
+        comment.task,
+        title,
+        tuple(comment.checks),
+        tuple(hint.markdown for hint in hints),
+        why[0],
+        line,
+        hints[-1].end,
+    )
 
 
 def _task_comment(file: Path, tokens: list[Token], line: int) -> _TaskComment:
@@ -192,8 +206,8 @@ def _task_comment(file: Path, tokens: list[Token], line: int) -> _TaskComment:
     raise CourseError(file, line, "a task without its comment: <!-- task: ID, then a line checks: [LAB.NAME, …] -->")
 
 
-def _hints(file: Path, details: list[Details], task: str, line: int) -> tuple[str, ...]:
-    hints: list[str] = []
+def _hints(file: Path, details: list[Details], task: str, line: int) -> list[Details]:
+    hints: list[Details] = []
     for block in details:
         if not block.summary.startswith("Hint"):
             continue
@@ -201,11 +215,11 @@ def _hints(file: Path, details: list[Details], task: str, line: int) -> tuple[st
         expected = f"Hint {len(hints) + 1}: {GRADES[len(hints)]}" if len(hints) < len(GRADES) else "no further hint"
         if not match or block.summary != expected:
             raise CourseError(file, block.line, found("summary of a hint", block.summary, [expected]))
-        hints.append(block.markdown)
+        hints.append(block)
     if len(hints) != len(GRADES):
         wanted = ", ".join(f"Hint {number}: {grade}" for number, grade in enumerate(GRADES, 1))
         raise CourseError(file, line, f"task {task!r}: found {len(hints)} hints, expected three: {wanted}")
-    return tuple(hints)
+    return hints
 
 
 def _questions(file: Path, tokens: list[Token], source: list[str], line: int) -> tuple[Question, ...]:

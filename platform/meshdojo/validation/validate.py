@@ -1,8 +1,8 @@
 """The proof of one lab on one backend.
 
     set-up -> every task fails -> the documented commands, in order -> after each task's own, it passes
-           -> for each wrong solution: set-up, the tasks before it solved as documented, the wrong commands:
-              exactly the check that it names fails
+           -> for each wrong solution: set-up, the tasks before it solved as documented (without looking around),
+              the wrong commands: exactly the check that it names fails
            -> reset leaves nothing
 
 A step that does not hold ends the lab: what comes after it would prove nothing. An `Error` outcome is never taken for
@@ -27,7 +27,7 @@ from meshdojo.cluster.http import HTTPClient
 from meshdojo.course.errors import CourseError
 from meshdojo.course.fences import Fence
 from meshdojo.course.lab import Lab, WrongSolution
-from meshdojo.course.markdown import Section, Task
+from meshdojo.course.markdown import Task
 from meshdojo.validation import diagnosis, inventory, setup, shell
 from meshdojo.validation.report import Phase, Report, Step
 
@@ -87,7 +87,7 @@ class _Proof:
         await self._set_up()
         for task in self.lab.tasks:
             await self._must_fail(task)
-        await self._documented(self.lab.sections, judged=True)
+        await self._documented()
         for wrong in self.lab.wrong:
             await self._wrong(wrong)
         await self._reset(before)
@@ -117,20 +117,21 @@ class _Proof:
             if not all(result.passed for result in results):
                 problems.append(f"task {task.id!r} does not pass after its documented commands:\n{words(results)}")
 
-    async def _documented(self, sections: tuple[Section, ...], *, judged: bool) -> None:
+    async def _documented(self) -> None:
         with tempfile.TemporaryDirectory(prefix="meshdojo-validate-") as folder:
-            for section in sections:
+            for section in self.lab.sections:
                 for fence in section.fences:
-                    await self._command(fence, Path(folder))
-                if section.task and judged:
+                    await self._command(fence, Path(folder), settled=True)
+                if section.task:
                     await self._must_pass(section.task)
 
-    async def _command(self, fence: Fence, folder: Path) -> None:
+    async def _command(self, fence: Fence, folder: Path, *, settled: bool = False) -> None:
         if fence.no_run:
             return
         self._progress(fence.code.splitlines()[0])
         async with self._step("command", f"{fence.file.name}:{fence.line}") as problems:
-            await self._settled()
+            if settled:
+                await self._settled()
             ran = await shell.run(fence.code, await self.backend.environment(), folder, fence.timeout)
             if problem := shell.judge(fence, ran):
                 problems.append(problem)
@@ -143,9 +144,8 @@ class _Proof:
 
     async def _wrong(self, wrong: WrongSolution) -> None:
         await self._set_up(fresh=True)
-        await self._documented(tuple(sections_before(self.lab, wrong)), judged=False)
         with tempfile.TemporaryDirectory(prefix="meshdojo-validate-") as folder:
-            for fence in wrong.fences:
+            for fence in (*solutions_before(self.lab, wrong), *wrong.fences):
                 await self._command(fence, Path(folder))
         async with self._step("wrong solution", wrong.name) as problems:
             results = await self._judge(self.lab.task(wrong.front.task))
@@ -206,8 +206,8 @@ def structure_problems(lab: Lab) -> list[str]:
     return problems
 
 
-def sections_before(lab: Lab, wrong: WrongSolution) -> Iterator[Section]:
-    """The sections of the tasks whose documented solutions come before a wrong one."""
+def solutions_before(lab: Lab, wrong: WrongSolution) -> Iterator[Fence]:
+    """The commands that solve the tasks on which a wrong solution builds."""
     if wrong.front.after == "start":
         return
     for section in lab.sections:
@@ -215,7 +215,7 @@ def sections_before(lab: Lab, wrong: WrongSolution) -> Iterator[Section]:
             continue
         if not wrong.front.after and section.task.id == wrong.front.task:
             return
-        yield section
+        yield from (fence for fence in section.fences if fence.line < section.task.solved_at)
         if section.task.id == wrong.front.after:
             return
 
