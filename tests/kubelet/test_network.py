@@ -161,3 +161,35 @@ def test_with_a_sidecar_connections_arrive_there_with_their_destination(start: S
             ]
 
     asyncio.run(scenario())
+
+
+def test_the_admin_port_is_envoys_unix_socket(start: Start, run_directory: Path) -> None:
+    code = (
+        "import http.server, os, socketserver\n"
+        "class Server(socketserver.UnixStreamServer):\n"
+        "    def get_request(self): return self.socket.accept()[0], ('', 0)\n"
+        "path = os.environ['MESHDOJO_RUN'] + '/pods/' + os.environ['MESHDOJO_POD_UID'] + '/admin.sock'\n"
+        "Server(path, http.server.SimpleHTTPRequestHandler).serve_forever()\n"
+    )
+
+    async def scenario() -> None:
+        async with start() as it:
+            await it.pod(
+                "web",
+                {
+                    "command": ["python", "-c", code],
+                    "readinessProbe": {"exec": {"command": ["sh", "-c", "test -S ../../../admin.sock"]}},
+                },
+            )
+            await it.ready("web")
+            assert await it.exec("web", "python", "-c", ASK, "http://localhost:15000/") == (0, "200\n", "")
+            code_, out, _ = await it.exec(
+                "web", "curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "localhost:15000/"
+            )
+            assert (code_, out) == (0, "200")
+            reader, writer = await it.kubelet.connect("default", "web", 15000)
+            writer.write(b"GET / HTTP/1.0\r\n\r\n")
+            assert b" 200 " in await reader.readline()
+            writer.close()
+
+    asyncio.run(scenario())

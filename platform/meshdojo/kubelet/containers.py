@@ -474,6 +474,11 @@ class Container:
         if self.process is not None:
             self.process.signal(signal.SIGKILL)
 
+    def too_many_processes(self, found: int, allowed: int) -> None:
+        """End it: it started more processes than a container may."""
+        self._warning("ProcessLimitExceeded", f"Container {self.name} ran {found} processes; allowed are {allowed}")
+        self.kill()
+
     # Reporting
 
     def _wait(self, reason: str, message: str = "") -> None:

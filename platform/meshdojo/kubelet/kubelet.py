@@ -18,6 +18,7 @@ from meshdojo.kubelet.addresses import Addresses
 from meshdojo.kubelet.containers import Container
 from meshdojo.kubelet.execution import ContainerProcess, ExecError, start
 from meshdojo.kubelet.images import Image, ImageTable
+from meshdojo.kubelet.limits import LimitWatcher
 from meshdojo.kubelet.nodeports import NodePorts
 from meshdojo.kubelet.pods import PodWorker
 from meshdojo.kubelet.resolver import Resolver
@@ -105,6 +106,8 @@ class Kubelet:
         for informer in self._configuration:
             informer.subscribe(self._configuration_changed)
         self.node_ports.start()
+        limits = LimitWatcher(lambda: [one for worker in self._workers.values() for one in worker.containers])
+        self._tasks.append(asyncio.create_task(limits.run(), name="kubelet limits"))
         self._tasks.append(asyncio.create_task(self._renew_tokens(), name="kubelet tokens"))
 
     async def stop(self) -> None:
@@ -213,7 +216,8 @@ class Kubelet:
                 500,
                 "InternalError",
                 # A real kubelet says it twice.
-                "Internal error occurred: Internal error occurred: error executing command in container: failed to exec in container: "
+                "Internal error occurred: Internal error occurred: error executing command in container: "
+                "failed to exec in container: "
                 f'failed to start exec "{found.record.container_id.rpartition("/")[2]}": {error}',
                 {"causes": [{"message": str(error)}]},
             ) from error

@@ -16,6 +16,7 @@ class Pod:
     namespace: str
     hostname: str
     resolver: str
+    admin: str  # the Unix socket of Envoy's admin interface, where the pod has one
     sidecar: bool
     twin: str = field(init=False)
     _octet: int = field(init=False)
@@ -35,6 +36,7 @@ class Pod:
             namespace=environ.get("MESHDOJO_POD_NAMESPACE", "default"),
             hostname=environ.get("HOSTNAME", ""),
             resolver=f"{run}/network.sock",
+            admin=f"{run}/pods/{environ.get('MESHDOJO_POD_UID', '')}/admin.sock",
             sidecar=environ.get("MESHDOJO_SIDECAR") == "1",
         )
 

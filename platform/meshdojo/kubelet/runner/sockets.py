@@ -22,6 +22,7 @@ from meshdojo.network import mapped_port, original_port
 
 _Raw = _socket.socket
 OUTBOUND_PORT = 15001
+ADMIN_PORT = 15000
 # The ports that a sidecar serves for its own pod: below 15100 the mesh has them to itself.
 SIDECAR_PORTS = range(15000, 15100)
 # A handshake on loopback takes microseconds; whoever needs seconds hangs.
@@ -54,6 +55,7 @@ def install() -> None:
     wrapped.bind = _bind
     wrapped.getsockname = _getsockname
     wrapped.getpeername = _getpeername
+    wrapped.setsockopt = _setsockopt
 
 
 def activate(pod: Pod) -> None:
@@ -125,6 +127,9 @@ def _is_local(pod: Pod, ip: str) -> bool:
 
 def _connect_local(sock: socket.socket, pod: Pod, target: Address) -> None:
     """To this pod itself, past the sidecar, as iptables leaves traffic of a pod to itself alone."""
+    if target[1] == ADMIN_PORT and os.path.exists(pod.admin):
+        _become_unix(sock, pod.admin)
+        return
     addresses = [pod.twin, pod.ip]
     if pod.sidecar and target[1] not in SIDECAR_PORTS:
         addresses = [pod.twin]
@@ -143,6 +148,26 @@ def _connect_local(sock: socket.socket, pod: Pod, target: Address) -> None:
     finally:
         sock.settimeout(timeout)
     _remember(sock, target)
+
+
+def _become_unix(sock: socket.socket, path: str) -> None:
+    """Put a connection to a Unix socket in the place of `sock`: Envoy's admin interface has no TCP port here."""
+    connection = _Raw(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.connect(path)
+        os.dup2(connection.fileno(), sock.fileno(), inheritable=False)
+    finally:
+        connection.close()
+    sock.settimeout(sock.gettimeout())
+
+
+def _setsockopt(self: socket.socket, *arguments: Any) -> None:
+    """Options of TCP mean nothing to a Unix socket that took its place."""
+    try:
+        _Raw.setsockopt(self, *arguments)
+    except OSError as error:
+        if error.errno != errno.EOPNOTSUPP or _pod_of(self) is None:
+            raise
 
 
 def _attempt(sock: socket.socket, address: Address) -> None:
@@ -242,6 +267,8 @@ def _getsockname(self: socket.socket) -> Any:
     pod = _pod_of(self)
     if pod is None:
         return real
+    if isinstance(real, str):  # see _become_unix
+        return ("127.0.0.1", 0)
     host, port = _plain(real[0]), original_port(real[1])
     asked = _state.bound.get(self)
     shown = asked if asked is not None else pod.ip if host == pod.twin else host
@@ -252,6 +279,8 @@ def _getpeername(self: socket.socket) -> Any:
     real = _Raw.getpeername(self)
     if _pod_of(self) is None:
         return real
+    if isinstance(real, str):
+        return ("127.0.0.1", ADMIN_PORT)
     peer = (_plain(real[0]), real[1])
     target = _state.peers.get((_Raw.getsockname(self)[:2], peer)) or _state.peers.get(
         (_Raw.getsockname(self)[:2], real[:2])

@@ -1,0 +1,90 @@
+"""Watches what containers use, since there are no cgroups: memory beyond the limit ends a container as OOMKilled.
+
+Memory is what belongs to a container's processes alone (what they share with the zygote or other programs is not
+counted). A container that runs more than `PROCESSES` processes is ended, too, with an event that says so. Reads
+nothing but /proc, as any user may for processes of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from meshdojo.kubelet.env import quantity
+
+if TYPE_CHECKING:
+    from meshdojo.kubelet.containers import Container
+
+PROCESSES = 256
+_SECONDS = 0.5
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+class LimitWatcher:
+    """Looks at all running `containers()` twice a second."""
+
+    def __init__(self, containers: Callable[[], Iterable[Container]]) -> None:
+        self._containers = containers
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        while True:
+            await asyncio.sleep(_SECONDS)
+            for container in list(self._containers()):
+                if container.process is not None:
+                    self._check(container, container.process.pid)
+
+    def _check(self, container: Container, pid: int) -> None:
+        pids = descendants(pid)
+        if len(pids) > PROCESSES:
+            container.too_many_processes(len(pids), PROCESSES)
+        limit = memory_limit(container.spec)
+        if limit and resident(pids) > limit and private(pids) > limit:
+            container.out_of_memory = True
+            container.kill()
+
+
+def memory_limit(spec: dict[str, object]) -> float:
+    """A container's memory limit in bytes, 0 without one."""
+    resources = spec.get("resources")
+    limits = resources.get("limits") if isinstance(resources, dict) else None
+    return quantity(limits["memory"]) if isinstance(limits, dict) and "memory" in limits else 0.0
+
+
+def descendants(pid: int) -> list[int]:
+    """`pid` and all that it started."""
+    found = [pid]
+    for one in found:
+        try:
+            text = Path(f"/proc/{one}/task/{one}/children").read_text()
+        except OSError:
+            continue
+        found += [int(child) for child in text.split()]
+        if len(found) > 4 * PROCESSES:
+            break
+    return found
+
+
+def resident(pids: Iterable[int]) -> int:
+    """Resident bytes of the processes, shared ones included: quick, and never too small."""
+    return sum(int(_read(f"/proc/{pid}/statm", "0 0").split()[1]) for pid in pids) * _PAGE
+
+
+def private(pids: Iterable[int]) -> int:
+    """Bytes that belong to these processes alone."""
+    total = 0
+    for pid in pids:
+        for line in _read(f"/proc/{pid}/smaps_rollup", "").splitlines():
+            if line.startswith(("Private_Dirty:", "Swap:")):
+                total += int(line.split()[1]) * 1024
+    return total
+
+
+def _read(path: str, otherwise: str) -> str:
+    try:
+        return Path(path).read_text()
+    except OSError:  # it has ended
+        return otherwise
