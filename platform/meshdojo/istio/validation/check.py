@@ -10,6 +10,7 @@ from meshdojo.istio.models.kinds import parse
 from meshdojo.istio.validation import (
     authorization_policy,
     destination_rule,
+    effects,
     gateway,
     policies,
     services,
@@ -50,3 +51,5 @@ def _check(kind: Kind, found: Findings) -> None:
     rules = CHECKS.get(kind.TYPE.kind)
     if rules:
         rules(kind, found)
+    if not found.errors:
+        effects.check(kind, found)
