@@ -163,7 +163,7 @@ def test_with_a_sidecar_connections_arrive_there_with_their_destination(start: S
     asyncio.run(scenario())
 
 
-def test_the_admin_port_is_envoys_unix_socket(start: Start, run_directory: Path) -> None:
+def test_the_admin_port_is_envoys_unix_socket(start: Start) -> None:
     code = (
         "import http.server, os, socketserver\n"
         "class Server(socketserver.UnixStreamServer):\n"
