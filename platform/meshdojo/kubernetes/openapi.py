@@ -19,7 +19,7 @@ from meshdojo.kubernetes.schema import facts
 from meshdojo.kubernetes.schema.structural import schema_of
 from meshdojo.kubernetes.schema.types import Field, Shape, Struct, of_resource, struct
 
-V2_CONTENT_TYPE = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+V2_CONTENT_TYPE = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 
 # openapi.v2.Document{swagger: "2.0", info: {title: "Kubernetes", version: "v1"}, paths: {}}
 V2_STUB = b"\n\x032.0" + b"\x12\x10" + b"\n\nKubernetes" + b"\x12\x02v1" + b"B\x00"

@@ -5,8 +5,11 @@ Source: https://kubernetes.io/docs/reference/using-api/server-side-apply/
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
+
+import orjson
 
 from meshdojo.cluster.client import Object
 from meshdojo.kubernetes import errors
@@ -18,6 +21,7 @@ from meshdojo.kubernetes.schema import decode
 from meshdojo.kubernetes.timestamps import now
 
 _MISSING = object()
+_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
 class Application:
@@ -46,7 +50,7 @@ class Application:
         others = [entry for entry in entries if entry.manager != self._manager]
         mine = next((entry for entry in entries if entry.manager == self._manager), None)
         contested = self._contested(current, others)
-        if contested and not self._force:
+        if contested and not self._force and not self._covers(current, contested):
             raise errors.field_manager_conflict(
                 [(str(entry.manager), _shown(path)) for entry, paths in contested for path in paths]
             )
@@ -67,6 +71,21 @@ class Application:
             if paths:
                 contested.append((entry, paths))
         return contested
+
+    def _covers(self, current: Object, contested: list[tuple[Entry, list[Path]]]) -> bool:
+        """Whether kubectl takes over what it applied itself before, from the client's side, and nobody changed since.
+
+        Source: k8s.io/apimachinery/pkg/util/managedfields/internal/lastappliedmanager.go.
+        """
+        text = (current["metadata"].get("annotations") or {}).get(_LAST_APPLIED)
+        if self._manager.name != "kubectl" or not text:
+            return False
+        try:
+            before, _ = decode(self._resource, orjson.loads(text), field_validation="Ignore")
+        except (ValueError, errors.StatusError):
+            return False
+        applied, live = fields_of(self._resource, before), fields_of(self._resource, current)
+        return all(applied.get(path, _MISSING) == live[path] for _, paths in contested for path in paths)
 
     def _abandoned(self, mine: Entry | None, others: list[Entry]) -> list[Path]:
         """What the manager owned, names no longer, and nobody else owns; the deepest first."""
@@ -115,14 +134,24 @@ def _check(resource: Resource, config: Any, manager: str) -> None:
 
 def _decoded(resource: Resource, config: Object) -> Object:
     """Fields that the schema does not know have words of their own here, and no reason."""
-    decoded, unknown = decode(resource, config, field_validation="Warn")
+    try:
+        decoded, unknown = decode(resource, config, field_validation="Warn")
+    except errors.StatusError as error:
+        wrong = re.search(r"cannot unmarshal (\S+) into Go struct field \w+\.(\S+) of type (\S+)$", error.message)
+        if wrong is None:
+            raise
+        raise _untyped(resource, config, f".{wrong[2]}: expected {wrong[3]}, got {wrong[1]}") from None
     if unknown:
         field = unknown[0].removeprefix('unknown field "').removesuffix('"')
-        metadata = config["metadata"]
-        where = f"{metadata.get('namespace', '')}/{metadata['name']}; {resource.api_version}, Kind={resource.kind}"
-        message = f"failed to create typed patch object ({where}): .{field}: field not declared in schema"
-        raise errors.StatusError(500, "", message, {})
+        raise _untyped(resource, config, f".{field}: field not declared in schema")
     return decoded
+
+
+def _untyped(resource: Resource, config: Object, why: str) -> errors.StatusError:
+    metadata = config["metadata"]
+    group_version = resource.api_version if resource.group else f"/{resource.version}"
+    where = f"{metadata.get('namespace', '')}/{metadata['name']}; {group_version}, Kind={resource.kind}"
+    return errors.StatusError(500, "", f"failed to create typed patch object ({where}): {why}", {})
 
 
 def _without(resource: Resource, value: Any, path: Path, names: Path) -> Any:

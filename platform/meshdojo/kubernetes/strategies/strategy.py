@@ -42,7 +42,9 @@ _UPSERTED = frozenset(
     ]
 )
 
-_RETURNED = frozenset(["persistentvolumeclaims", "persistentvolumes", "pods", "resourcequotas", "serviceaccounts"])
+_RETURNED = frozenset(
+    ["persistentvolumeclaims", "persistentvolumes", "pods", "resourcequotas", "serviceaccounts", "services"]
+)
 
 
 class Strategy:
