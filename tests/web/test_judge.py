@@ -7,15 +7,15 @@ import contextlib
 from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 from meshdojo.backends.base import Status
 from meshdojo.checks.outcome import Error, Fail, Outcome, Pass
-from meshdojo.checks.registry import Check
+from meshdojo.checks.registry import Check, UnknownCheck
 from meshdojo.checks.runner import Result
 from meshdojo.checks.watch import Begun, Event, Settled
+from meshdojo.cluster.http import HTTPClient
 from meshdojo.web import judge as judging
 from meshdojo.web.judge import ClusterJudge, mesh_status, summary
 from meshdojo.web.live import Checking, Judged, Update
@@ -23,7 +23,7 @@ from meshdojo.web.progress import Verdict
 
 pytestmark = pytest.mark.anyio
 
-CHECKS = {"dark": ("split.hidden", "split.preview"), "tenth": ("split.share",)}
+CHECKS = {"dark": ("split.hidden", "split.preview"), "tenth": ("split.share", "split.preview")}
 KUBECONFIG = """\
 apiVersion: v1
 kind: Config
@@ -67,11 +67,13 @@ class Rounds:
 
     def __init__(self) -> None:
         self.orders: list[Sequence[str]] = []
+        self.servers: list[str] = []
         self.outcomes: dict[str, Outcome] = {}
 
     async def watch(
-        self, _client: Any, order: Callable[[], Sequence[str]], recheck: asyncio.Event
+        self, client: HTTPClient, order: Callable[[], Sequence[str]], recheck: asyncio.Event
     ) -> AsyncGenerator[Event, None]:
+        self.servers.append(client.access.server)
         while True:
             checks = order()
             self.orders.append(checks)
@@ -105,15 +107,15 @@ async def test_tasks_are_judged_and_those_that_passed_come_last(rounds: Rounds, 
     rounds.outcomes = {"split.hidden": FINE, "split.preview": FINE}
     recheck = asyncio.Event()
     async with contextlib.aclosing(cluster_judge(tmp_path / "kubeconfig").watch("split", recheck)) as updates:
-        seen = await take(updates, 4)
-        assert [type(update) for update in seen] == [Checking, Judged, Checking, Judged]
-        assert [update.task for update in seen] == ["dark", "dark", "tenth", "tenth"]
+        seen = await take(updates, 5)
+        assert [type(update) for update in seen] == [Checking, Checking, Judged, Checking, Judged]
+        assert [update.task for update in seen] == ["dark", "dark", "dark", "tenth", "tenth"]
         assert [update.verdict.outcome for update in seen if isinstance(update, Judged)] == ["pass", "fail"]
         recheck.set()
-        assert [update.task for update in await take(updates, 4)] == ["tenth", "tenth", "dark", "dark"]
+        assert [update.task for update in await take(updates, 5)] == ["tenth", "tenth", "tenth", "dark", "dark"]
     assert rounds.orders == [
         ["split.hidden", "split.preview", "split.share"],
-        ["split.share", "split.hidden", "split.preview"],
+        ["split.share", "split.preview", "split.hidden"],
     ]
 
 
@@ -124,22 +126,33 @@ async def test_without_a_cluster_it_says_so_and_notices_one(rounds: Rounds, tmp_
             assert isinstance(update, Judged)
             assert (update.verdict.outcome, update.verdict.reason) == ("error", "No mesh is running.")
             assert "meshdojo up" in update.verdict.hint
-        waiting = asyncio.create_task(take(updates, 4))
+        waiting = asyncio.create_task(take(updates, 3))
         kubeconfig.write_text(KUBECONFIG)
-        assert [type(update) for update in await waiting] == [Checking, Judged, Checking, Judged]
+        assert [type(update) for update in await waiting] == [Checking, Checking, Judged]
 
 
 async def test_another_kubeconfig_means_another_cluster(rounds: Rounds, tmp_path: Path) -> None:
     kubeconfig = tmp_path / "kubeconfig"
     kubeconfig.write_text(KUBECONFIG)
-    recheck = asyncio.Event()
-    async with contextlib.aclosing(cluster_judge(kubeconfig).watch("split", recheck)) as updates:
-        await take(updates, 4)
+    async with contextlib.aclosing(cluster_judge(kubeconfig).watch("split", asyncio.Event())) as updates:
+        await take(updates, 5)
         kubeconfig.write_text(KUBECONFIG.replace("127.0.0.1", "127.0.0.2"))
-        recheck.set()
-        await take(updates, 1)
-        await take(updates, 4)
-    assert len(rounds.orders) == 3
+        await take(updates, 5)
+    assert rounds.servers[0] != rounds.servers[-1] == "https://127.0.0.2:1"
+
+
+async def test_a_check_that_does_not_exist_is_the_labs_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "kubeconfig").write_text(KUBECONFIG)
+
+    async def refuse(*_: object) -> AsyncGenerator[Event, None]:
+        raise UnknownCheck("check 'split.hidden' does not exist")
+        yield  # so that this is a generator
+
+    monkeypatch.setattr(judging, "watch", refuse)
+    async with contextlib.aclosing(cluster_judge(tmp_path / "kubeconfig").watch("split", asyncio.Event())) as updates:
+        for update in await take(updates, 2):
+            assert isinstance(update, Judged)
+            assert update.verdict.reason == "This lab is broken: check 'split.hidden' does not exist."
 
 
 async def test_a_lab_that_is_gone_has_nothing_to_judge(rounds: Rounds, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from meshdojo.backends.base import Backend, Status
 from meshdojo.backends.select import open_backend
 from meshdojo.checks.outcome import Error, Fail, Pass
+from meshdojo.checks.registry import UnknownCheck
 from meshdojo.checks.runner import Result
 from meshdojo.checks.watch import Begun, Settled, watch
 from meshdojo.cluster.errors import ClusterError
@@ -42,20 +43,22 @@ class ClusterJudge:
     async def watch(self, lab: str, recheck: asyncio.Event) -> AsyncGenerator[Update, None]:
         """See `live.Judge`. Opens the cluster anew when its kubeconfig has changed (another start, another address)."""
         passed: set[str] = set()
+        path = self._backend.kubeconfig
         while True:
-            stamp = _stamp(self._backend.kubeconfig)
+            stamp = _stamp(path)
             try:
-                client = HTTPClient.from_kubeconfig(self._backend.kubeconfig)
+                client = HTTPClient.from_kubeconfig(path)
             except ClusterError:
-                for task in self._checks_of(lab):
-                    yield Judged(task, _no_cluster(self._backend.name))
-                await _wait_for_another(self._backend.kubeconfig, stamp, recheck)
-                continue
-            async with client, contextlib.aclosing(self._judge(client, lab, passed, recheck)) as updates:
-                async for update in updates:
+                for update in self._all(lab, _no_cluster(self._backend.name)):
                     yield update
-                    if _stamp(self._backend.kubeconfig) != stamp:
+                await _wait_for_another(path, stamp, recheck)
+                continue
+            judging = contextlib.aclosing(self._judge(client, lab, passed, recheck))
+            async with client, _asking_when_moved(path, stamp, recheck), judging as updates:
+                async for judged in updates:
+                    if _stamp(path) != stamp:
                         break
+                    yield judged
 
     async def close(self) -> None:
         """Nothing is kept between two watches."""
@@ -64,28 +67,51 @@ class ClusterJudge:
         self, client: HTTPClient, lab: str, passed: set[str], recheck: asyncio.Event
     ) -> AsyncGenerator[Update, None]:
         """Outcomes of checks, gathered into verdicts on tasks. `passed` is what passed last: it is judged last."""
-        checks = self._checks_of(lab)
-        task_of = {check: task for task, ids in checks.items() for check in ids}
-        found: dict[str, list[Result]] = {}
+        this = _Round({}, passed)
 
         def order() -> list[str]:
-            found.clear()
-            tasks = sorted(checks, key=lambda task: task in passed)
-            return [check for task in tasks for check in checks[task]]
+            nonlocal this
+            this = _Round(self._checks_of(lab), passed)
+            return this.checks()
 
-        async with contextlib.aclosing(watch(client, order, recheck)) as events:
-            async for event in events:
-                if isinstance(event, Begun):
-                    if task_of[event.check] not in found:
-                        yield Checking(task_of[event.check])
-                elif not isinstance(event, Settled):
-                    task = task_of[event.check.id]
-                    results = found.setdefault(task, [])
-                    results.append(event)
-                    if len(results) == len(checks[task]):
-                        verdict = summary(results)
-                        (passed.add if verdict.outcome == "pass" else passed.discard)(task)
-                        yield Judged(task, verdict)
+        try:
+            async with contextlib.aclosing(watch(client, order, recheck)) as events:
+                async for event in events:
+                    if isinstance(event, Begun):
+                        yield Checking(this.task_of(event.check))
+                    elif not isinstance(event, Settled):
+                        for task, verdict in this.take(event):
+                            (passed.add if verdict.outcome == "pass" else passed.discard)(task)
+                            yield Judged(task, verdict)
+        except UnknownCheck as error:
+            for update in self._all(lab, Verdict("error", f"This lab is broken: {error}.", hint="Mend its lab.md.")):
+                yield update
+            await recheck.wait()
+
+    def _all(self, lab: str, verdict: Verdict) -> list[Judged]:
+        return [Judged(task, verdict) for task in self._checks_of(lab)]
+
+
+class _Round:
+    """One round over a lab: tasks that have not passed come first. Tasks may share a check; it is made once."""
+
+    def __init__(self, checks: Checks, passed: set[str]) -> None:
+        self._open = {task: checks[task] for task in sorted(checks, key=lambda task: task in passed)}
+        self._found: dict[str, Result] = {}
+
+    def checks(self) -> list[str]:
+        """What is to be made, in order."""
+        return list(dict.fromkeys(check for ids in self._open.values() for check in ids))
+
+    def task_of(self, check: str) -> str:
+        """The task for whose sake this check is made."""
+        return next(task for task, ids in self._open.items() if check in ids)
+
+    def take(self, result: Result) -> list[tuple[str, Verdict]]:
+        """The verdicts that this result completes."""
+        self._found[result.check.id] = result
+        complete = [task for task, ids in self._open.items() if all(check in self._found for check in ids)]
+        return [(task, summary([self._found[check] for check in self._open.pop(task)])) for task in complete]
 
 
 def summary(results: Sequence[Result]) -> Verdict:
@@ -129,3 +155,21 @@ async def _wait_for_another(path: Path, stamp: tuple[int, int] | None, recheck: 
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(recheck.wait(), LOOK_SECONDS)
     recheck.clear()
+
+
+@contextlib.asynccontextmanager
+async def _asking_when_moved(
+    path: Path, stamp: tuple[int, int] | None, recheck: asyncio.Event
+) -> AsyncGenerator[None, None]:
+    """Meanwhile set `recheck` if the kubeconfig becomes another one: a cluster that is gone tells of no change."""
+
+    async def look() -> None:
+        await _wait_for_another(path, stamp, asyncio.Event())
+        recheck.set()
+
+    looking = asyncio.create_task(look())
+    try:
+        yield
+    finally:
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
