@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from meshdojo.cluster.client import Object
+from meshdojo.kubernetes.schema import quantity
 from meshdojo.kubernetes.schema.types import Field, Shape, Struct, struct
 
-QUANTITY = re.compile(r"^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$")
-_QUANTITY_MESSAGE = f"quantities must match the regular expression '{QUANTITY.pattern}'"
+_QUANTITY_MESSAGE = f"quantities must match the regular expression '{quantity.PATTERN.pattern}'"
 _TIME = re.compile(r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:Z|[+-]\d{2}:\d{2})$")
 _RANGES = {"int32": 2**31, "int64": 2**63}
 _ABSENT = object()
@@ -123,9 +123,10 @@ class _Decoder:
 
     def _quantity(self, _shape: Shape, value: Any, _position: _Position) -> Any:
         text = str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
-        if not isinstance(text, str) or not QUANTITY.match(text):
-            raise _AbortError(_QUANTITY_MESSAGE)
-        return text
+        try:
+            return quantity.canonical(text if isinstance(text, str) else "")
+        except quantity.QuantityError:
+            raise _AbortError(_QUANTITY_MESSAGE) from None
 
     def _intorstring(self, shape: Shape, value: Any, position: _Position) -> Any:
         return value if isinstance(value, str) else self._own(self._int32(Shape("int32"), value, position))

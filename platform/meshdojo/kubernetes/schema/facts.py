@@ -65,6 +65,7 @@ NOT_POINTERS = frozenset(
 # In these types only, a field of this name is a pointer.
 POINTERS_OF = frozenset(
     {
+        ("AdmissionregistrationV1ServiceReference", "port"),
         ("DiscoveryV1EndpointPort", "name"),
         ("DiscoveryV1EndpointPort", "port"),
         ("V1PodDNSConfigOption", "value"),

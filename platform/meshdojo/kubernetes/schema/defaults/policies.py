@@ -30,7 +30,7 @@ def default_validating_webhooks(configuration: Object) -> None:
             fill(rule, scope="*")
         service = (webhook.get("clientConfig") or {}).get("service")
         if service is not None:
-            fill(service, port=_HTTPS)
+            service.setdefault("port", _HTTPS)
 
 
 def default_mutating_webhooks(configuration: Object) -> None:
@@ -44,4 +44,5 @@ def default_custom_resource_definition(crd: Object) -> None:
     fill(child(spec, "conversion"), strategy="None")
     names = child(spec, "names")
     kind = str(names.get("kind", ""))
-    fill(names, singular=kind.lower(), listKind=f"{kind}List")
+    if kind:
+        fill(names, singular=kind.lower(), listKind=f"{kind}List")

@@ -15,7 +15,7 @@ from meshdojo.kubernetes.schema.validation import names
 _ANNOTATIONS_LIMIT = 256 * 1024
 _RBAC = "rbac.authorization.k8s.io"
 _NAME_CHECKS: dict[tuple[str, str], Callable[[str], list[str]]] = {
-    ("", "Namespace"): names.dns_label,
+    ("", "Namespace"): names.namespace_name,
     ("", "Service"): names.dns_1035_label,
     **{(_RBAC, kind): names.path_segment for kind in ("Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding")},
 }

@@ -47,8 +47,15 @@ def _too_long(limit: int) -> str:
     return f"must be no more than {limit} characters"
 
 
+def namespace_name(name: str) -> list[str]:
+    """The name of a namespace: an RFC 1123 label, with a message of its own for dots."""
+    if re.fullmatch(_SUBDOMAIN_FORMAT, name) and "." in name:
+        return ["must not contain dots"]
+    return dns_label(name)
+
+
 def dns_label(name: str) -> list[str]:
-    """RFC 1123 label: namespaces, container names, volumes."""
+    """RFC 1123 label: container names, volumes."""
     wrong = [_too_long(_LABEL_LENGTH)] if len(name) > _LABEL_LENGTH else []
     if not re.fullmatch(_LABEL_FORMAT, name):
         wrong.append(_regex_error(_LABEL_MESSAGE, _LABEL_FORMAT, "my-name", "123-abc"))
@@ -146,6 +153,16 @@ def port_name(name: str) -> list[str]:
     if name and (name[0] == "-" or name[-1] == "-"):
         wrong.append("must not begin or end with a hyphen")
     return wrong
+
+
+def percent_or_count(value: int | str) -> list[str]:
+    """``25%`` or a number from 0."""
+    if isinstance(value, int):
+        return [] if value >= 0 else ["must be greater than or equal to 0"]
+    if re.fullmatch(r"[0-9]+%", value):
+        return []
+    message = "a valid percent string must be a numeric string followed by an ending '%'"
+    return [_regex_error(message, "[0-9]+%", "1%", "93%")]
 
 
 def ip_address(text: str) -> list[str]:
