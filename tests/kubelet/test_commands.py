@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -16,6 +17,13 @@ Start = Callable[..., AbstractAsyncContextManager[Any]]
 WAITS = "echo before; until [ -e go ]; do sleep 0.02; done; echo after"
 FOREVER = {"command": ["sleep", "1000"]}
 WEB = {"image": "test/server:1", "readinessProbe": {"httpGet": {"path": "/", "port": 8080}}}
+
+
+async def closed(writer: asyncio.StreamWriter) -> None:
+    """Close a connection, however the other side ended it."""
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
 
 
 def test_exit_codes_and_streams_pass_through(start: Start) -> None:
@@ -153,7 +161,7 @@ def test_connections_reach_what_the_app_bound(start: Start) -> None:
             reader, writer = await it.kubelet.connect("default", "web", 8080)
             writer.write(b"GET / HTTP/1.0\r\n\r\n")
             assert (await reader.readline()).startswith(b"HTTP/1.0 200")
-            writer.close()
+            await closed(writer)
             with pytest.raises(StatusError, match="failed to connect to localhost:81 inside namespace"):
                 await it.kubelet.connect("default", "web", 81)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -29,6 +30,13 @@ ASK = """
 import sys, urllib.request
 print(urllib.request.urlopen(sys.argv[1], timeout=20).status)
 """
+
+
+async def closed(writer: asyncio.StreamWriter) -> None:
+    """Close a connection, however the other side ended it."""
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
 
 
 async def service(it: Any, name: str, **spec: object) -> None:
@@ -66,7 +74,7 @@ def test_privileged_ports_are_served_without_root(start: Start) -> None:
             reader, writer = await asyncio.open_connection(pod["status"]["podIP"], mapped_port(80))
             writer.write(b"GET / HTTP/1.0\r\n\r\n")
             assert (await reader.readline()).startswith(b"HTTP/1.0 200")
-            writer.close()
+            await closed(writer)
             assert "Serving HTTP on 0.0.0.0 port 80 " in await it.logs("web")
             assert await it.exec("web", "python", "-c", ASK, "http://localhost/") == (0, "200\n", "")
 
@@ -190,6 +198,6 @@ def test_the_admin_port_is_envoys_unix_socket(start: Start) -> None:
             reader, writer = await it.kubelet.connect("default", "web", 15000)
             writer.write(b"GET / HTTP/1.0\r\n\r\n")
             assert b" 200 " in await reader.readline()
-            writer.close()
+            await closed(writer)
 
     asyncio.run(scenario())

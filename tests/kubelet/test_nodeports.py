@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -16,6 +17,13 @@ PORT = 30080
 WEB = {"image": "test/server:1", "readinessProbe": {"httpGet": {"path": "/", "port": 8080}}}
 
 
+async def closed(writer: asyncio.StreamWriter) -> None:
+    """Close a connection, however the other side ended it."""
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+
+
 async def opened(address: str, port: int, *, listening: bool) -> None:
     """Wait until the port listens, or no longer does."""
     async with asyncio.timeout(30):
@@ -26,7 +34,7 @@ async def opened(address: str, port: int, *, listening: bool) -> None:
                 if not listening:
                     return
             else:
-                writer.close()
+                await closed(writer)
                 if listening:
                     return
             await asyncio.sleep(0.02)
@@ -48,7 +56,7 @@ def test_a_node_port_is_served_while_a_backend_listens(start: Start, block: Bloc
             writer.write(b"GET / HTTP/1.0\r\n\r\n")
             writer.write_eof()
             assert (await reader.read()).startswith(b"HTTP/1.0 200")
-            writer.close()
+            await closed(writer)
             assert f"{block.node} - - " in await it.logs("web")
             await it.api.delete("pods", "web", "default")
             await opened(str(block.node), PORT, listening=False)
@@ -76,7 +84,7 @@ def test_a_reset_passes_through_as_a_reset(start: Start, block: Block) -> None:
             writer.write(b"hello")
             with pytest.raises(ConnectionResetError):
                 await reader.read()
-            writer.close()
+            await closed(writer)
 
     asyncio.run(scenario())
 
