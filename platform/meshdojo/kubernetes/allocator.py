@@ -59,10 +59,7 @@ class Allocator:
         except ValueError:
             return ""  # not an address at all: validation says so
         if not inside:
-            return (
-                f"failed to allocate IP {address}: the provided IP ({address}) is not in the valid range. "
-                f"The range of valid IPs is {self.block.services}"
-            )
+            return f"failed to allocate IP {address}: the provided network does not match the current range"
         taken = address in self._addresses()
         return f"failed to allocate IP {address}: provided IP is already allocated" if taken else ""
 

@@ -127,6 +127,7 @@ class Api:
         return await self.registry.create(resource, obj, namespace or "", options)
 
     def _review(self, resource: Resource, review: Object, options: Options) -> Object:
+        review = {**review, "apiVersion": resource.api_version, "kind": resource.kind}
         review, warnings = decode(resource, review, field_validation=options.field_validation)
         options.warnings.extend(warnings)
         return self.reviews.answer(resource, review, options.user)
@@ -293,9 +294,9 @@ class Api:
             watcher.close()
 
 
-def parse_revision(text: str) -> int:
-    """A resourceVersion as the number it is. Raises StatusError 400."""
+def parse_revision(text: str, prefix: str = "") -> int:
+    """A resourceVersion as the number it is. Raises StatusError 400, with `prefix` before the reason."""
     if not text.isascii() or not text.isdecimal():
         message = f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
-        raise errors.bad_request(message)
+        raise errors.bad_request(prefix + message)
     return int(text)

@@ -98,14 +98,13 @@ def deleted_status(resource: Resource, obj: Object) -> Object:
 def _check_preconditions(resource: Resource, obj: Object, how: DeleteOptions) -> None:
     metadata = obj["metadata"]
     if how.uid is not None and how.uid != metadata["uid"]:
-        words = f"Precondition failed: UID in precondition: {how.uid}, UID in object meta: {metadata['uid']}"
-        raise errors.conflict(resource, metadata["name"], words)
+        words = f"the UID in the precondition ({how.uid}) does not match the UID in record ({metadata['uid']})"
+        words += ". The object might have been deleted and then recreated"
+        raise errors.deletion_precondition(resource, metadata["name"], words)
     if how.resource_version is not None and how.resource_version != metadata["resourceVersion"]:
-        words = (
-            f"Precondition failed: ResourceVersion in precondition: {how.resource_version}, "
-            f"ResourceVersion in object meta: {metadata['resourceVersion']}"
-        )
-        raise errors.conflict(resource, metadata["name"], words)
+        words = f"the ResourceVersion in the precondition ({how.resource_version}) does not match"
+        words += f" the ResourceVersion in record ({metadata['resourceVersion']}). The object might have been modified"
+        raise errors.deletion_precondition(resource, metadata["name"], words)
 
 
 def _finalizers(metadata: Object, propagation: Propagation | None) -> list[str]:

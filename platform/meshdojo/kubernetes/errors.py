@@ -107,6 +107,12 @@ def unknown_resource() -> StatusError:
     return StatusError(404, "NotFound", "the server could not find the requested resource", {})
 
 
+def deletion_precondition(resource: Resource, name: str, words: str) -> StatusError:
+    """409 for a DELETE that wanted another uid or resourceVersion; it names the kind, not the resource."""
+    message = f'Operation cannot be fulfilled on {resource.kind} "{name}": {words}'
+    return StatusError(409, "Conflict", message, {"name": name, "kind": resource.kind})
+
+
 def already_exists(resource: Resource, name: str) -> StatusError:
     """``pods "web" already exists``."""
     return StatusError(409, "AlreadyExists", f'{resource.name} "{name}" already exists', _details(resource, name))
@@ -178,6 +184,11 @@ def too_old(requested: str, oldest: str) -> StatusError:
     return StatusError(410, "Expired", f"too old resource version: {requested} ({oldest})")
 
 
+def list_expired() -> StatusError:
+    """410 for an exact resourceVersion that is gone."""
+    return StatusError(410, "Expired", "The resourceVersion for the provided list is too old.")
+
+
 def continue_expired() -> StatusError:
     """410 for a continue token whose snapshot is gone."""
     return StatusError(
@@ -203,8 +214,8 @@ def unsupported_media_type(accepted: Sequence[str]) -> StatusError:
 
 def not_acceptable(accepted: Sequence[str]) -> StatusError:
     """406 for an Accept header that names nothing we can write."""
-    message = f"only the following media types are accepted: {', '.join(accepted)}"
-    return StatusError(406, "NotAcceptable", message)
+    message = f"406: Not Acceptable\n\nAvailable representations: {', '.join(accepted)}"
+    return StatusError(406, "NotAcceptable", message, {})
 
 
 def too_large_body(limit: int) -> StatusError:

@@ -274,13 +274,20 @@ def random_suffix() -> str:
 def _check_preconditions(resource: Resource, strategy: Strategy, wanted: Object, old: Object) -> None:
     name = old["metadata"]["name"]
     metadata = wanted["metadata"]
-    if metadata.get("name") != name:
+    if not metadata.get("name"):
+        words = f"the name of the object ({name} based on URL) was undeterminable: name must be provided"
+        raise errors.bad_request(words)
+    if metadata["name"] != name:
         raise errors.bad_request(
-            f"the name of the object ({metadata.get('name', '')}) does not match the name on the URL ({name})"
+            f"the name of the object ({metadata['name']}) does not match the name on the URL ({name})"
         )
     uid = metadata.get("uid")
     if uid and uid != old["metadata"]["uid"]:
-        words = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {old['metadata']['uid']}"
+        key = "/".join(part for part in (resource.plural, old["metadata"].get("namespace"), name) if part)
+        words = (
+            f"StorageError: invalid object, Code: 4, Key: /registry/{key}, ResourceVersion: 0, AdditionalErrorMsg: "
+            f"Precondition failed: UID in precondition: {uid}, UID in object meta: {old['metadata']['uid']}"
+        )
         raise errors.conflict(resource, name, words)
     revision = metadata.get("resourceVersion")
     if not revision and not strategy.unconditional_update:

@@ -174,6 +174,8 @@ class _Parser:
         values: list[str] = []
         pending = True
         while (word := self._next()) != ")":
+            if word == "" and not pending:
+                raise ValueError("found '', expected: ',' or ')'")
             if word == ",":
                 if pending:
                     values.append("")
@@ -219,7 +221,7 @@ def _check_key(key: str) -> None:
             "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
         )
     if problems:
-        raise ValueError(f'key: Invalid value: "{key}": {"; ".join(problems)}')
+        raise ValueError(f'<nil>: Invalid value: "{key}": {"; ".join(problems)}')
 
 
 def _check_value(key: str, value: str) -> None:

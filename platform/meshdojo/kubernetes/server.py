@@ -72,7 +72,7 @@ class Server:
 
     async def start(self, listener: socket.socket | None = None) -> None:
         """Listen, on `listener` if one was bound already. Raises OSError when the address cannot be had."""
-        listener = listener or socket.create_server(self._address, backlog=1024)
+        listener = listener or _listen(self._address)
         self._address = listener.getsockname()[:2]
         self._server.listening = asyncio.Event()
         self._task = asyncio.create_task(self._server.serve([listener]), name="kubernetes API server")
@@ -88,3 +88,15 @@ class Server:
         await self._app.close()
         if self._task is not None:
             await self._task
+
+
+def _listen(address: tuple[str, int]) -> socket.socket:
+    # asyncio turns Nagle's delay (40 ms per answer) off only for sockets that name their protocol.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError:
+        listener.close()
+        raise
+    return listener

@@ -41,7 +41,7 @@ def _tolerations(given: list[Any]) -> list[Any]:
 
 
 def _tolerates(toleration: Object, taint: str) -> bool:
-    return toleration.get("key", taint) == taint and toleration.get("effect", "NoExecute") == "NoExecute"
+    return (toleration.get("key", taint), toleration.get("effect", "NoExecute")) == (taint, "NoExecute")
 
 
 def _toleration(taint: str) -> Object:

@@ -44,7 +44,7 @@ class Reviews:
                 status = self._access(resource, spec, user)
             case _:
                 status = self._access(resource, spec, _subject(resource, spec))
-        return {**review, "metadata": review.get("metadata") or {"creationTimestamp": None}, "status": status}
+        return {**review, "metadata": review.get("metadata") or {}, "status": status}
 
     def _token(self, spec: Object) -> Object:
         audiences = spec.get("audiences") or [ISSUER]
@@ -54,7 +54,7 @@ class Reviews:
         try:
             user = self._authenticator.user(token, audiences)
         except InvalidToken as error:
-            return {"user": {}, "error": f"[{error}]"}
+            return {"user": {}, "error": str(error)}
         return {"authenticated": True, "user": user.info(), "audiences": audiences}
 
     def _access(self, resource: Resource, spec: Object, user: User) -> Object:

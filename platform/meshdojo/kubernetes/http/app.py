@@ -84,6 +84,8 @@ class App:
 
     async def _handle(self, scope: Scope, receive: Receive, path: ResourcePath, user: User, verb: str) -> ASGIApp:
         if path.version not in self._api.catalogue.groups().get(path.group, []):
+            if not path.group:
+                raise errors.unknown_resource()
             return not_found()
         request = Request(scope, _limited(receive))
         if path.subresource == "proxy":

@@ -8,6 +8,8 @@ from meshdojo.cluster.client import Object
 from meshdojo.kubernetes import errors
 from meshdojo.kubernetes.http.negotiation import JSON, PROTOBUF, READABLE, YAML, read_json, read_yaml
 
+_UNRECOGNIZED = "the object provided is unrecognized (must be of type {})"
+
 
 def read_body(body: bytes, content_type: str, kind: str) -> Object:
     """The object in a body. Raises StatusError 400, 415."""
@@ -19,15 +21,13 @@ def read_body(body: bytes, content_type: str, kind: str) -> Object:
 
         value = protobuf.decode(body)
     elif media_type == JSON:
-        value = read_json(body, kind)
+        value = read_json(body, f"{_UNRECOGNIZED.format(kind)}: couldn't get version/kind; json parse error: ")
     elif media_type == YAML:
-        value = read_yaml(body, kind)
+        value = read_yaml(body)
     else:
         raise errors.unsupported_media_type(READABLE)
     if not isinstance(value, dict):
-        raise errors.bad_request(
-            f"the object provided is unrecognized (must be of type {kind}): it is no object but {_describe(value)}"
-        )
+        raise errors.bad_request(f"{_UNRECOGNIZED.format(kind)}: it is no object but {_describe(value)}")
     return value
 
 

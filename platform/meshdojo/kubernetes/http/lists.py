@@ -34,7 +34,7 @@ def list_objects(api: Api, resource: Resource, namespace: str | None, query: Map
     limit = number(query, "limit") or 0
     token = query.get("continue", "")
     revision, after = _read_token(token) if token else (_revision(api, query), None)
-    stored = api.store.list(resource.storage, namespace, at=revision)
+    stored = _stored(api, resource, namespace, revision, exact=not token)
     objects = [obj for obj in (to_version(obj, resource) for obj in stored) if wanted(obj)]
     rest = [obj for obj in objects if after is None or key_of(obj) > after]
     page = rest[:limit] if limit > 0 else rest
@@ -46,12 +46,19 @@ def list_objects(api: Api, resource: Resource, namespace: str | None, query: Map
     return {"kind": resource.list_kind, "apiVersion": resource.api_version, "metadata": metadata, "items": page}
 
 
+def _stored(api: Api, resource: Resource, namespace: str | None, revision: int, *, exact: bool) -> list[Object]:
+    try:
+        return api.store.list(resource.storage, namespace, at=revision)
+    except errors.StatusError as error:
+        raise (errors.list_expired() if exact and error.code == errors.GONE else error) from None
+
+
 def _revision(api: Api, query: Mapping[str, str]) -> int:
     """The revision to list at: the present one, unless an exact one is asked for."""
     wanted = query.get("resourceVersion", "")
     match = query.get("resourceVersionMatch", "")
     _check_match(wanted, match)
-    requested = parse_revision(wanted) if wanted else 0
+    requested = parse_revision(wanted, "invalid resource version: ") if wanted else 0
     if requested > api.store.revision:
         raise errors.too_large(requested, api.store.revision)
     return requested if match == "Exact" else api.store.revision
@@ -84,4 +91,5 @@ def _read_token(text: str) -> tuple[int, Key]:
             return int(token["rv"]), (namespace, name)
     except (ValueError, binascii.Error, KeyError, TypeError):
         pass
-    raise errors.bad_request("continue key is not valid: illegal base64 data or an unknown version")
+    words = "illegal base64 data or an unknown version"
+    raise errors.bad_request(f"invalid continue token: continue key is not valid: {words}")

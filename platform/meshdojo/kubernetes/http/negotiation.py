@@ -18,6 +18,7 @@ WRITABLE = (JSON, YAML)
 READABLE = (JSON, YAML, PROTOBUF)
 MAX_BODY_BYTES = 3 * 1024 * 1024
 MAX_DEPTH = 200
+_NO_YAML = "error decoding YAML: error converting YAML to JSON"
 
 Form = Literal["", "Table", "PartialObjectMetadata", "PartialObjectMetadataList"]
 
@@ -82,25 +83,27 @@ def write(value: Any, media_type: str = JSON, *, pretty: bool = False) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_INDENT_2 if pretty else None) + b"\n"
 
 
-def read_json(body: bytes, kind: str = "") -> Any:
-    """A JSON body. Raises StatusError 400 for what is no JSON or nested too deeply."""
+def read_json(body: bytes, prefix: str) -> Any:
+    """A JSON body. Raises StatusError 400, with `prefix` before the reason, for no JSON or too many levels."""
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise errors.bad_request(_unrecognized(kind, f"json parse error: {_reason(error)}")) from None
+        raise errors.bad_request(prefix + _reason(error, body)) from None
     _check_depth(body)
     return value
 
 
-def read_yaml(body: bytes, kind: str = "") -> Any:
+def read_yaml(body: bytes) -> Any:
     """A YAML body (JSON is YAML too). Raises StatusError 400. Anchors are refused: they could grow without bound."""
     import yaml
 
     try:
         return orjson.loads(body) if body.lstrip()[:1] == b"{" else _load_yaml(body.decode())
-    except (yaml.YAMLError, orjson.JSONDecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        words = " ".join(str(error).split())
-        raise errors.bad_request(f"error decoding YAML: {words}") from None
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line if error.problem_mark else 0
+        raise errors.bad_request(f"{_NO_YAML}: yaml: line {max(line, 1)}: {error.problem}") from None
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        raise errors.bad_request(f"{_NO_YAML}: {' '.join(str(error).split())}") from None
 
 
 def _load_yaml(text: str) -> Any:
@@ -139,10 +142,7 @@ def _check_depth(body: bytes) -> None:
         raise errors.bad_request(f"json: exceeded max depth: {deepest} levels, {MAX_DEPTH} are allowed")
 
 
-def _reason(error: orjson.JSONDecodeError) -> str:
+def _reason(error: orjson.JSONDecodeError, body: bytes) -> str:
+    if not body:
+        return "unexpected end of JSON input (<empty>)"
     return f"{error.msg} at line {error.lineno} column {error.colno}"
-
-
-def _unrecognized(kind: str, why: str) -> str:
-    subject = f"the object provided is unrecognized (must be of type {kind})" if kind else "the body is no JSON"
-    return f"{subject}: {why}"

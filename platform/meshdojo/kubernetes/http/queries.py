@@ -16,13 +16,9 @@ _MAX_MANAGER = 128
 
 
 def flag(query: Mapping[str, str], name: str) -> bool:
-    """A boolean parameter: ``?watch``, ``?watch=true`` and ``?watch=1`` are true. Raises StatusError 400."""
+    """A boolean parameter: whatever it says is true, but for "false" and "0". Source: runtime/converter.go."""
     value = query.get(name)
-    if value is None or value.lower() in ("false", "0", "f"):
-        return False
-    if value == "" or value.lower() in ("true", "1", "t"):
-        return True
-    raise errors.bad_request(f'strconv.ParseBool: parsing "{value}": invalid syntax')
+    return value is not None and value.lower() not in ("false", "0")
 
 
 def number(query: Mapping[str, str], name: str) -> int | None:
@@ -68,8 +64,12 @@ def delete_options(query: Mapping[str, str], body: Any) -> tuple[DeleteOptions, 
         propagation = "Orphan" if body["orphanDependents"] else "Background"
     grace = body.get("gracePeriodSeconds")
     problems = []
+    dry_run = body.get("dryRun") or []
+    dry_run = [dry_run] if isinstance(dry_run, str) else dry_run
+    if dry_run not in ([], ["All"]):
+        problems.append(FieldError.unsupported("dryRun", dry_run, ["All"]))
     if propagation not in (None, *_PROPAGATIONS):
-        problems.append(FieldError.unsupported("propagationPolicy", propagation, _PROPAGATIONS))
+        problems.append(FieldError.unsupported("propagationPolicy", propagation, [*_PROPAGATIONS, "nil"]))
     if grace is not None and not isinstance(grace, int):
         problems.append(FieldError.invalid("gracePeriodSeconds", grace, "must be an integer"))
     if problems:
@@ -80,7 +80,7 @@ def delete_options(query: Mapping[str, str], body: Any) -> tuple[DeleteOptions, 
         preconditions.get("uid"),
         preconditions.get("resourceVersion"),
     )
-    return how, bool(body.get("dryRun"))
+    return how, bool(dry_run)
 
 
 def _from_query(query: Mapping[str, str]) -> dict[str, Any]:

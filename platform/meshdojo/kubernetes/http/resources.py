@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from starlette.requests import Request
@@ -21,7 +22,10 @@ from meshdojo.kubernetes.http.responses import answer
 from meshdojo.kubernetes.http.watches import WatchStream
 from meshdojo.kubernetes.patches.patch import APPLY, CONTENT_TYPES
 from meshdojo.kubernetes.requests import Options, User
-from meshdojo.kubernetes.resources import Resource
+from meshdojo.kubernetes.resources import Catalogue, Resource, split_api_version
+
+_ON_OBJECTS = ("get", "update", "patch", "delete")
+_ON_COLLECTIONS = ("create", "list", "deletecollection")
 
 
 class ResourceHandler:
@@ -38,7 +42,7 @@ class ResourceHandler:
             raise errors.unknown_resource()
         if bool(path.namespace) != resource.namespaced and (path.namespace or path.name or verb == "create"):
             raise errors.unknown_resource()
-        if not path.subresource and verb not in resource.verbs:
+        if not path.subresource and (verb not in resource.verbs or not _fits(verb, path.name)):
             raise errors.method_not_allowed()
         match verb:
             case "get":
@@ -104,7 +108,7 @@ class ResourceHandler:
     ) -> tuple[int, Object]:
         obj = read_body(await request.body(), request.headers.get("content-type", ""), resource.kind)
         if not path.subresource:
-            check_type(resource, obj)
+            check_type(self._api.catalogue, resource, obj)
         if verb == "create":
             created = await self._api.create(
                 resource, obj, path.namespace, subresource=path.subresource, name=path.name, options=options
@@ -122,9 +126,11 @@ class ResourceHandler:
         content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         kind = CONTENT_TYPES.get(content_type)
         if kind is None:
-            raise errors.unsupported_media_type(list(CONTENT_TYPES))
+            raise errors.StatusError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
+        if kind == "apply" and not request.query_params.get("fieldManager"):
+            options = replace(options, field_manager="")
         body = await request.body()
-        patch: Any = read_yaml(body) if content_type == APPLY else read_json(body)
+        patch: Any = read_yaml(body) if content_type == APPLY else read_json(body, "error decoding patch: ")
         existed = self._api.store.get(resource.storage, path.namespace or "", path.name) is not None
         patched = await self._api.patch(
             resource, path.name, patch, path.namespace, type=kind, subresource=path.subresource, options=options
@@ -169,18 +175,26 @@ class ResourceHandler:
         }
 
 
-def check_type(resource: Resource, obj: Object) -> None:
+def _fits(verb: str, name: str) -> bool:
+    return verb not in (_ON_COLLECTIONS if name else _ON_OBJECTS)
+
+
+def check_type(catalogue: Catalogue, resource: Resource, obj: Object) -> None:
     """The body must be of the kind that the path names; left out is fine. Raises StatusError 400."""
-    stated, kind = obj.get("apiVersion"), obj.get("kind")
-    if stated and stated != resource.api_version:
+    stated, kind = obj.get("apiVersion") or resource.api_version, obj.get("kind") or resource.kind
+    if (stated, kind) == (resource.api_version, resource.kind):
+        return
+    if resource.crd is not None:
         raise errors.bad_request(
             f"the API version in the data ({stated}) does not match the expected API version ({resource.api_version})"
         )
-    if kind and kind != resource.kind:
-        raise errors.bad_request(
-            f'{kind} in version "{resource.version}" cannot be handled as a {resource.kind}: '
-            f"no kind {resource.kind} matches {kind}"
-        )
+    group, version = split_api_version(str(stated))
+    if catalogue.by_kind(group, version, str(kind)):
+        internal = f"{resource.group.partition('.')[0] or 'core'}.{resource.kind}"
+        why = f"converting ({version}.{kind}) to ({internal}): unknown conversion"
+    else:
+        why = f'no kind "{kind}" is registered for version "{stated}"'
+    raise errors.bad_request(f'{kind} in version "{version}" cannot be handled as a {resource.kind}: {why}')
 
 
 def deprecations(resource: Resource) -> list[str]:

@@ -107,13 +107,13 @@ class WatchStream:
         await send({"type": "http.response.body", "body": b"", "more_body": True})
         for _ in range(self._watcher.initial):
             await self._send_change(send, await self._watcher.next(0))
-        if self._initial_events:
+        if self._initial_events and self._bookmarks:
             await self._send_bookmark(send, {INITIAL_EVENTS_END: "true"})
         while not self._watcher.ended and (left := self._deadline - time.monotonic()) > 0:
             event = await self._watcher.next(min(left, BOOKMARK_SECONDS))
             if event is not None:
                 await self._send_change(send, event)
-            elif self._bookmarks and not self._watcher.ended:
+            elif self._bookmarks and not self._watcher.ended and time.monotonic() < self._deadline:
                 await self._send_bookmark(send, {})
 
     async def _send_change(self, send: Send, event: WatchEvent | None) -> None:
@@ -128,7 +128,7 @@ class WatchStream:
 
     async def _send_bookmark(self, send: Send, annotations: dict[str, str]) -> None:
         assert self._watcher is not None
-        metadata: Object = {"resourceVersion": str(self._watcher.revision), "creationTimestamp": None}
+        metadata: Object = {"resourceVersion": str(self._watcher.revision)}
         if annotations:
             metadata["annotations"] = annotations
         bookmark: Object = {

@@ -126,10 +126,9 @@ def _check(resource: Resource, config: Any, manager: str) -> None:
         raise errors.invalid("meta.k8s.io", "PatchOptions", "", [problem])
     if (config.get("metadata") or {}).get("managedFields"):
         raise errors.bad_request("metadata.managedFields must be nil")
-    for field, wanted in (("apiVersion", resource.api_version), ("kind", resource.kind)):
-        if config.get(field) != wanted:
-            found = config.get(field)
-            raise errors.bad_request(f"apply configuration: {field} must be {wanted!r}, found {found!r}")
+    if (config.get("apiVersion"), config.get("kind")) != (resource.api_version, resource.kind):
+        group_version = config.get("apiVersion") or "/"
+        raise errors.bad_request(f"invalid object type: {group_version}, Kind={config.get('kind') or ''}")
 
 
 def _decoded(resource: Resource, config: Object) -> Object:

@@ -22,9 +22,8 @@ def patcher(resource: Resource, type: PatchType, patch: Any) -> Callable[[Object
     if type == "json":
         return lambda current: apply_operations(current, patch)
     if not isinstance(patch, dict):
-        raise errors.bad_request(
-            f"json: cannot unmarshal {_go_type(patch)} into Go value of type map[string]interface {{}}"
-        )
+        words = f"json: cannot unmarshal {_go_type(patch)} into Go value of type map[string]interface {{}}"
+        raise errors.bad_request(f"error decoding patch: {words}")
     if type == "merge":
         return lambda current: dict(merge(current, patch))
     if resource.crd is not None:

@@ -168,7 +168,8 @@ def _context(bundle: str) -> ssl.SSLContext:
 def _words(error: Exception) -> str:
     cause = getattr(error, "os_error", error)
     text = (getattr(cause, "strerror", "") or str(cause) or type(cause).__name__).lower()
-    where = f"dial tcp {error.host}:{error.port}: connect: " if hasattr(error, "host") else ""
+    host, port = getattr(error, "host", ""), getattr(error, "port", "")
+    where = f"dial tcp {host}:{port}: connect: " if host else ""
     return "EOF" if type(error).__name__ == "ServerDisconnectedError" else where + text
 
 

@@ -34,7 +34,7 @@ class Webhook:
     @property
     def fails_closed(self) -> bool:
         """Whether a request is refused when the webhook cannot be asked."""
-        return self.spec.get("failurePolicy", "Fail") == "Fail"
+        return str(self.spec.get("failurePolicy", "Fail")) == "Fail"
 
     @property
     def supports_dry_run(self) -> bool:
@@ -113,7 +113,7 @@ def _rule_matches(rule: Object, resource: Resource, attributes: Attributes) -> b
 
 
 def _includes(allowed: list[str] | None, value: str) -> bool:
-    return bool(allowed) and ("*" in allowed or value in allowed)
+    return allowed is not None and ("*" in allowed or value in allowed)
 
 
 def _resource_matches(pattern: str, plural: str, subresource: str) -> bool:
