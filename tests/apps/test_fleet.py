@@ -1,3 +1,5 @@
+from typing import Any
+
 import httpx
 import pytest
 
@@ -9,40 +11,40 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def anyio_backend():
+def anyio_backend() -> Any:
     return "asyncio"
 
 
 class Wire(httpx.ASGITransport):
     """Connects one service to the next, and keeps what went over the wire."""
 
-    def __init__(self, app):
+    def __init__(self, app: Any) -> None:
         super().__init__(app)
-        self.seen = []
+        self.seen: list[httpx.Request] = []
 
-    async def handle_async_request(self, request):
+    async def handle_async_request(self, request: Any) -> Any:
         self.seen.append(request)
         return await super().handle_async_request(request)
 
 
 class Dead(httpx.AsyncBaseTransport):
-    async def handle_async_request(self, request):
+    async def handle_async_request(self, request: Any) -> httpx.Response:
         raise httpx.ConnectError("connection refused")
 
 
 class Plain(httpx.AsyncBaseTransport):
     """What Envoy answers in place of a service."""
 
-    async def handle_async_request(self, request):
+    async def handle_async_request(self, request: Any) -> Any:
         return httpx.Response(503, text="no healthy upstream")
 
 
-def identity(service, version="original"):
+def identity(service: Any, version: Any = "original") -> Any:
     return Identity(service, version, f"{service}-1")
 
 
 class Fleet:
-    def __init__(self, version="original", staff_wire=None):
+    def __init__(self, version: Any = "original", staff_wire: Any = None) -> None:
         self.positions = Wire(positions.build(identity("position-tracker")))
         self.staff = staff_wire or Wire(staff.build(identity("staff-service")))
         self.gateway = Wire(
@@ -56,12 +58,12 @@ class Fleet:
         self.client = httpx.AsyncClient(transport=Wire(app), base_url="http://web")
 
 
-async def test_every_answer_names_who_answered():
+async def test_every_answer_names_who_answered() -> None:
     answer = await Fleet().client.get("/version")
     assert answer.json() == {"service": "web", "version": "original", "pod": "web-1"}
 
 
-async def test_a_request_can_be_followed_hop_by_hop():
+async def test_a_request_can_be_followed_hop_by_hop() -> None:
     body = (await Fleet().client.get("/api/vehicles")).json()
     [hop] = body["upstreams"]
     assert (hop["service"], hop["pod"], hop["status"]) == ("api-gateway", "api-gateway-1", 200)
@@ -69,7 +71,7 @@ async def test_a_request_can_be_followed_hop_by_hop():
     assert {vehicle["name"] for vehicle in body["vehicles"]} == set(positions.ROUNDS) == set(staff.DRIVERS)
 
 
-async def test_tracing_and_release_headers_reach_the_last_service_and_others_do_not():
+async def test_tracing_and_release_headers_reach_the_last_service_and_others_do_not() -> None:
     fleet = Fleet()
     sent = {
         "x-request-id": "r1",
@@ -85,7 +87,7 @@ async def test_tracing_and_release_headers_reach_the_last_service_and_others_do_
         assert "x-other" not in request.headers
 
 
-async def test_the_two_versions_of_the_page_differ_to_the_eye():
+async def test_the_two_versions_of_the_page_differ_to_the_eye() -> None:
     original = (await Fleet().client.get("/")).text
     experimental = (await Fleet("experimental").client.get("/")).text
     assert "<title>Fleet, original</title>" in original
@@ -94,13 +96,13 @@ async def test_the_two_versions_of_the_page_differ_to_the_eye():
     assert 'class="map"' in experimental
 
 
-async def test_the_front_answers_json_to_who_asks_for_it():
+async def test_the_front_answers_json_to_who_asks_for_it() -> None:
     answer = await Fleet().client.get("/", headers={"accept": "application/json"})
     assert answer.json()["version"] == "original"
 
 
 @pytest.mark.parametrize(("transport", "reason"), [(Dead(), "connection refused"), (Plain(), "no healthy upstream")])
-async def test_a_broken_service_is_named_all_the_way_up(transport, reason):
+async def test_a_broken_service_is_named_all_the_way_up(transport: Any, reason: Any) -> None:
     answer = await Fleet(staff_wire=transport).client.get("/api/vehicles")
     assert answer.status_code == 502
     assert "staff-service" in answer.json()["error"]
@@ -109,7 +111,7 @@ async def test_a_broken_service_is_named_all_the_way_up(transport, reason):
     assert [next_hop.get("error") is not None for next_hop in hop["upstreams"]] == [False, True]
 
 
-async def test_an_unknown_vehicle_and_an_unknown_page_are_404_with_a_reason():
+async def test_an_unknown_vehicle_and_an_unknown_page_are_404_with_a_reason() -> None:
     client = Fleet().client
     vehicle, page = await client.get("/api/vehicles/zeppelin"), await client.get("/nowhere")
     assert (vehicle.status_code, page.status_code) == (404, 404)
@@ -117,13 +119,13 @@ async def test_an_unknown_vehicle_and_an_unknown_page_are_404_with_a_reason():
     assert page.json()["error"] == "no such page: /nowhere"
 
 
-async def test_pods_agree_on_positions():
+async def test_pods_agree_on_positions() -> None:
     first, second = (Fleet().positions.app for _ in range(2))
     assert positions.ROUNDS["city-truck"].at(1000) == positions.ROUNDS["city-truck"].at(1600)
     assert first is not second
 
 
-def test_identity_comes_from_the_environment():
+def test_identity_comes_from_the_environment() -> None:
     found = Identity.from_environment("web", {"VERSION": "experimental", "HOSTNAME": "web-abc"})
     assert found == Identity("web", "experimental", "web-abc")
     assert Identity.from_environment("web", {"HOSTNAME": "x"}).version == "original"

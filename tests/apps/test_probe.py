@@ -7,6 +7,7 @@ import subprocess
 import sys
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,16 +19,16 @@ APPS = Path(__file__).parents[2] / "apps"
 
 
 @pytest.fixture
-def anyio_backend():
+def anyio_backend() -> Any:
     return "asyncio"
 
 
 @asynccontextmanager
-async def server(handle):
+async def server(handle: Any) -> Any:
     """`handle(number_of_connection, number_of_request_in_it, request)` returns the answer's bytes, or None to close."""
     connections = 0
 
-    async def serve(reader, writer):
+    async def serve(reader: Any, writer: Any) -> None:
         nonlocal connections
         connections += 1
         mine, number = connections, 0
@@ -48,26 +49,36 @@ async def server(handle):
         yield f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/"
 
 
-def answer(body="{}", status="200 OK", headers=""):
+def answer(body: str = "{}", status: str = "200 OK", headers: str = "") -> bytes:
     return f"HTTP/1.1 {status}\r\ncontent-length: {len(body)}\r\n{headers}\r\n{body}".encode()
 
 
-async def run(url, count_by="status", **options):
+def noting(seen: list[bytes]) -> Any:
+    """Answers every request, and notes it."""
+
+    def handle(_connection: int, _number: int, request: bytes) -> bytes:
+        seen.append(request)
+        return answer()
+
+    return handle
+
+
+async def run(url: Any, count_by: Any = "status", **options: Any) -> Any:
     tally = Tally(label_from(count_by))
     return tally.report(await send(Load(url, **options), tally))
 
 
-async def test_every_request_is_sent_once_and_counted():
-    seen = []
-    async with server(lambda connection, number, request: seen.append(request) or answer()) as url:
+async def test_every_request_is_sent_once_and_counted() -> None:
+    seen: list[bytes] = []
+    async with server(noting(seen)) as url:
         report = await run(url, requests=500, concurrency=7)
     assert len(seen) == 500
     assert (report["requests"], report["answered"], report["statuses"]) == (500, 500, {"200": 500})
     assert set(report["latency"]) == {"p50", "p90", "p99", "max"}
 
 
-async def test_counting_by_json_and_by_header():
-    def handle(_connection, number, _request):
+async def test_counting_by_json_and_by_header() -> None:
+    def handle(_connection: Any, number: Any, _request: Any) -> Any:
         return answer(json.dumps({"a": [{"b": "x" if number % 4 else "y"}]}), headers=f"x-n: {number % 2}\r\n")
 
     async with server(handle) as url:
@@ -79,8 +90,8 @@ async def test_counting_by_json_and_by_header():
     assert missing["counts"] == {"(none)": 2}
 
 
-async def test_answers_that_are_no_success_are_not_among_the_counts():
-    def handle(_connection, number, _request):
+async def test_answers_that_are_no_success_are_not_among_the_counts() -> None:
+    def handle(_connection: Any, number: Any, _request: Any) -> Any:
         return answer("no healthy upstream", "503 Service Unavailable") if number == 2 else answer()
 
     async with server(handle) as url:
@@ -90,38 +101,38 @@ async def test_answers_that_are_no_success_are_not_among_the_counts():
     assert report["examples"] == {"503": "no healthy upstream"}
 
 
-async def test_headers_replace_the_defaults():
-    seen = []
-    async with server(lambda c, n, request: seen.append(request.decode()) or answer()) as url:
+async def test_headers_replace_the_defaults() -> None:
+    seen: list[bytes] = []
+    async with server(noting(seen)) as url:
         await run(url, headers={"Host": "fleet.example", "x-fleet-preview": "1"})
-    assert "host: fleet.example\r\n" in seen[0]
-    assert seen[0].count("host:") == 1
-    assert "x-fleet-preview: 1\r\n" in seen[0]
+    assert b"host: fleet.example\r\n" in seen[0]
+    assert seen[0].count(b"host:") == 1
+    assert b"x-fleet-preview: 1\r\n" in seen[0]
 
 
-async def test_a_refused_connection():
+async def test_a_refused_connection() -> None:
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))
         report = await run(f"http://127.0.0.1:{reserved.getsockname()[1]}/", requests=5)
     assert (report["answered"], report["errors"]) == (0, {"refused": 5})
 
 
-async def test_a_connection_closed_without_an_answer():
+async def test_a_connection_closed_without_an_answer() -> None:
     async with server(lambda *_: None) as url:
         report = await run(url, requests=4, concurrency=2)
     assert report["errors"] == {"closed": 4}
 
 
-async def test_a_kept_connection_that_was_closed_in_between_costs_no_request():
+async def test_a_kept_connection_that_was_closed_in_between_costs_no_request() -> None:
     async with server(lambda connection, number, request: answer() if number <= 3 else None) as url:
         report = await run(url, requests=9, concurrency=1)
     assert (report["answered"], report["errors"]) == (9, {})
 
 
-async def test_connection_close_is_honoured():
+async def test_connection_close_is_honoured() -> None:
     connections = set()
 
-    def handle(connection, _number, _request):
+    def handle(connection: Any, _number: Any, _request: Any) -> Any:
         connections.add(connection)
         return answer(headers="connection: close\r\n")
 
@@ -131,20 +142,20 @@ async def test_connection_close_is_honoured():
     assert len(connections) == 4
 
 
-async def test_a_silent_server_times_out():
+async def test_a_silent_server_times_out() -> None:
     async with server(lambda *_: b"") as url:
         report = await run(url, requests=2, concurrency=2, timeout=0.1)
     assert report["errors"] == {"timeout": 2}
 
 
-async def test_the_deadline_accounts_for_what_was_never_sent():
+async def test_the_deadline_accounts_for_what_was_never_sent() -> None:
     async with server(lambda *_: b"") as url:
         report = await run(url, requests=50, concurrency=1, timeout=30, deadline=0.1)
     assert report["requests"] == 50
     assert report["errors"] == {"unsent": 49, "timeout": 1}
 
 
-async def test_an_answer_that_is_not_http():
+async def test_an_answer_that_is_not_http() -> None:
     async with server(lambda *_: b"SSH-2.0-nope\r\n\r\n") as url:
         report = await run(url)
     assert report["errors"] == {"protocol": 1}
@@ -159,19 +170,19 @@ async def test_an_answer_that_is_not_http():
         ({"url": "http://web/", "concurrency": 0}, "concurrency 0"),
     ],
 )
-def test_a_load_that_makes_no_sense_is_refused(options, message):
+def test_a_load_that_makes_no_sense_is_refused(options: Any, message: Any) -> None:
     with pytest.raises(ValueError, match=message):
         Load(**options)
 
 
 @pytest.mark.parametrize("text", ["", "header:", "json:", "colour", "status:1"])
-def test_an_unknown_label_is_refused(text):
+def test_an_unknown_label_is_refused(text: Any) -> None:
     with pytest.raises(ValueError, match="allowed are status, header:NAME and json:PATH"):
         label_from(text)
 
 
-def test_the_command_line_prints_json_and_refuses_with_words():
-    def probe(*arguments):
+def test_the_command_line_prints_json_and_refuses_with_words() -> None:
+    def probe(*arguments: Any) -> Any:
         return subprocess.run([sys.executable, "-m", "probe", *arguments], cwd=APPS, capture_output=True, text=True)
 
     with socket.socket() as reserved:
@@ -184,8 +195,9 @@ def test_the_command_line_prints_json_and_refuses_with_words():
     assert "Traceback" not in bad.stderr
 
 
-def test_serve_waits_until_it_is_told_to_stop():
+def test_serve_waits_until_it_is_told_to_stop() -> None:
     process = subprocess.Popen([sys.executable, "-m", "probe", "serve"], cwd=APPS, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
     assert process.stdout.readline() == "probe: waiting\n"
     process.terminate()
     assert process.wait(timeout=30) == 0

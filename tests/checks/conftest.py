@@ -1,5 +1,7 @@
 import json
 from collections import Counter
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -10,7 +12,7 @@ from meshdojo.cluster.streams import ExecResult
 
 
 @pytest.fixture
-def anyio_backend():
+def anyio_backend() -> Any:
     return "asyncio"
 
 
@@ -20,27 +22,27 @@ CREATED = "2026-01-02T00:00:00Z"
 class FakeCluster:
     """Stands for an `HTTPClient`: objects by resource, and functions that answer exec and raw."""
 
-    def __init__(self):
-        self.objects = {}
-        self.execs = []
-        self.raws = []
-        self.deleted = []
-        self.applied = []
-        self.unknown = set()
-        self.on_exec = lambda namespace, pod, command: ExecResult(0, b"", b"")
-        self.on_raw = lambda path: b""
-        self.on_watch = lambda resource: None
+    def __init__(self) -> None:
+        self.objects: dict[str, list[Any]] = {}
+        self.execs: list[Any] = []
+        self.raws: list[str] = []
+        self.deleted: list[Any] = []
+        self.applied: list[Any] = []
+        self.unknown: set[str] = set()
+        self.on_exec: Callable[..., ExecResult] = lambda namespace, pod, command: ExecResult(0, b"", b"")
+        self.on_raw: Callable[[str], bytes] = lambda path: b""
+        self.on_watch: Callable[[str], object] = lambda resource: None
 
-    def add(self, resource, *objects):
+    def add(self, resource: Any, *objects: Any) -> None:
         self.objects.setdefault(resource, []).extend(objects)
 
-    async def get(self, resource, name, namespace=None, **_):
+    async def get(self, resource: Any, name: Any, namespace: Any = None, **_: Any) -> Any:
         for obj in self.objects.get(resource, []):
             if obj["metadata"]["name"] == name and obj["metadata"].get("namespace") == namespace:
                 return obj
         raise StatusError(404, "NotFound", f'{resource} "{name}" not found', {"name": name})
 
-    async def list(self, resource, namespace=None, *, labels="", fields=""):
+    async def list(self, resource: Any, namespace: Any = None, *, labels: Any = "", fields: Any = "") -> Any:
         if resource in self.unknown:
             raise StatusError(404, "NotFound", "the server could not find the requested resource")
         wanted = dict(pair.split("=") for pair in labels.split(",") if pair)
@@ -52,32 +54,41 @@ class FakeCluster:
         ]
         return ObjectList(found, "1")
 
-    async def watch(self, resource, namespace=None, **_):
+    async def watch(self, resource: Any, namespace: Any = None, **_: Any) -> Any:
         self.on_watch(resource)
         yield WatchEvent("MODIFIED", {})
 
-    async def apply(self, manifests, **_):
+    async def apply(self, manifests: Any, **_: Any) -> None:
         self.applied += manifests
 
-    async def delete(self, resource, name, namespace=None, **_):
+    async def delete(self, resource: Any, name: Any, namespace: Any = None, **_: Any) -> None:
         self.deleted.append((resource, namespace, name))
         self.objects[resource] = [obj for obj in self.objects[resource] if obj["metadata"]["name"] != name]
 
-    async def exec(self, namespace, pod, command, container=None, **_):
+    async def exec(self, namespace: Any, pod: Any, command: Any, container: Any = None, **_: Any) -> Any:
         self.execs.append((namespace, pod, list(command), container))
         return self.on_exec(namespace, pod, list(command))
 
-    async def raw(self, method, path, **_):
+    async def raw(self, method: Any, path: Any, **_: Any) -> Any:
         self.raws.append(path)
         return self.on_raw(path)
 
 
 @pytest.fixture
-def cluster():
+def cluster() -> Any:
     return FakeCluster()
 
 
-def make_pod(name, namespace="fleet", *, ready=True, sidecar=True, ip="10.0.0.1", created=CREATED, **labels):
+def make_pod(
+    name: Any,
+    namespace: Any = "fleet",
+    *,
+    ready: Any = True,
+    sidecar: Any = True,
+    ip: Any = "10.0.0.1",
+    created: Any = CREATED,
+    **labels: Any,
+) -> Any:
     condition = {"type": "Ready", "status": "True" if ready else "False"}
     return {
         "kind": "Pod",
@@ -91,22 +102,22 @@ def make_pod(name, namespace="fleet", *, ready=True, sidecar=True, ip="10.0.0.1"
 
 
 @pytest.fixture
-def pod():
+def pod() -> Any:
     return make_pod
 
 
-def make_measurement(counts, statuses=None, errors=None, examples=None):
+def make_measurement(counts: Any, statuses: Any = None, errors: Any = None, examples: Any = None) -> Any:
     statuses = Counter({"200": sum(counts.values())} if statuses is None else statuses)
     errors = Counter(errors or {})
     return Measurement(statuses.total() + errors.total(), Counter(counts), statuses, errors, examples or {}, 0.1)
 
 
 @pytest.fixture
-def measurement():
+def measurement() -> Any:
     return make_measurement
 
 
-def probe_output(**counts):
+def probe_output(**counts: Any) -> Any:
     total = sum(counts.values())
     body = {
         "requests": total,
@@ -122,5 +133,5 @@ def probe_output(**counts):
 
 
 @pytest.fixture
-def output():
+def output() -> Any:
     return probe_output

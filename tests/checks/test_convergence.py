@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ CLUSTER = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
 ROUTE = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
 
 
-def resource(name, version, kind="VirtualService"):
+def resource(name: Any, version: Any, kind: Any = "VirtualService") -> Any:
     return {
         "apiVersion": "networking.istio.io/v1",
         "kind": kind,
@@ -25,13 +26,13 @@ def resource(name, version, kind="VirtualService"):
 class Istiod:
     """What istiod answers; tests change it. Each question is noted."""
 
-    def __init__(self, cluster, pod, by_exec):
+    def __init__(self, cluster: Any, pod: Any, by_exec: Any) -> None:
         self.configz = [resource("web", "5")]
         self.resources = {CLUSTER: {"sent": "a", "acked": "a"}, ROUTE: {"sent": "b", "acked": "b"}}
-        self.shards = {}
-        self.outright = {}
+        self.shards: Any = {}
+        self.outright: dict[str, Any] = {}
         self.updates = [7]
-        self.asked = []
+        self.asked: list[str] = []
         self.by_exec = by_exec
         istiod = pod("istiod-1", "istio-system", app="istiod")
         istiod["spec"]["containers"] = [
@@ -41,7 +42,7 @@ class Istiod:
         cluster.add("virtualservices.networking.istio.io", resource("web", "5"))
         cluster.on_raw, cluster.on_exec = self.raw, self.exec
 
-    def raw(self, path):
+    def raw(self, path: Any) -> Any:
         page = path.rsplit("/", 1)[-1]
         if page == "metrics":
             count = self.updates.pop(0) if len(self.updates) > 1 else self.updates[0]
@@ -50,11 +51,11 @@ class Istiod:
             raise StatusError(401, "Unauthorized", "Unauthorized")
         return self.page(page)
 
-    def exec(self, _namespace, _pod, command):
+    def exec(self, _namespace: Any, _pod: Any, command: Any) -> Any:
         assert command[:3] == ["pilot-discovery", "request", "GET"]
         return ExecResult(0, b"2026/11/21 INFO a line of its log\n" + self.page(command[3].rsplit("/", 1)[-1]), b"")
 
-    def page(self, page):
+    def page(self, page: Any) -> Any:
         self.asked.append(page)
         pages = {
             "resourcesz": [{"group": "networking.istio.io", "kind": "VirtualService"}],
@@ -67,46 +68,46 @@ class Istiod:
 
 
 @pytest.fixture(params=[False, True], ids=["by pod proxy", "by exec"])
-def istiod(request, cluster, pod):
+def istiod(request: Any, cluster: Any, pod: Any) -> Any:
     return Istiod(cluster, pod, request.param)
 
 
-async def test_a_settled_mesh_is_settled(cluster, istiod):
+async def test_a_settled_mesh_is_settled(cluster: Any, istiod: Any) -> None:
     await Convergence(cluster).wait()
     assert istiod.asked[:3] == ["resourcesz", "configz", "endpointShardz"]
     assert set(istiod.asked[3:]) == {"syncz"}
 
 
-async def test_where_the_pod_proxy_is_turned_away_it_is_not_asked_again(cluster, pod):
+async def test_where_the_pod_proxy_is_turned_away_it_is_not_asked_again(cluster: Any, pod: Any) -> None:
     Istiod(cluster, pod, by_exec=True)
     await Convergence(cluster).wait()
     assert len([path for path in cluster.raws if "/debug/" in path]) == 1
 
 
-async def test_waits_until_istiod_has_read_the_resource(cluster, istiod):
+async def test_waits_until_istiod_has_read_the_resource(cluster: Any, istiod: Any) -> None:
     answers = [[], [resource("web", "4")], [resource("web", "5")]]
     istiod.configz = lambda: answers.pop(0)
     await Convergence(cluster).wait()
     assert answers == []
 
 
-async def test_waits_until_a_deleted_resource_is_gone(cluster, istiod):
+async def test_waits_until_a_deleted_resource_is_gone(cluster: Any, istiod: Any) -> None:
     answers = [[resource("web", "5"), resource("old", "3")], [resource("web", "5")]]
     istiod.configz = lambda: answers.pop(0)
     await Convergence(cluster).wait()
     assert answers == []
 
 
-async def test_waits_until_no_more_changes_come_in(cluster, istiod):
+async def test_waits_until_no_more_changes_come_in(cluster: Any, istiod: Any) -> None:
     istiod.updates = [7, 8, 9, 9]
     await Convergence(cluster).wait()
     assert istiod.updates == [9]
 
 
-async def test_an_istiod_that_says_outright_what_is_synced_is_believed(cluster, istiod):
+async def test_an_istiod_that_says_outright_what_is_synced_is_believed(cluster: Any, istiod: Any) -> None:
     states = [False, False, True]
 
-    def page(page, original=istiod.page):
+    def page(page: Any, original: Any = istiod.page) -> Any:
         if page == "syncz":
             istiod.outright = {"synced": states.pop(0)}
         return original(page)
@@ -118,7 +119,7 @@ async def test_an_istiod_that_says_outright_what_is_synced_is_believed(cluster, 
 
 
 @pytest.mark.parametrize("leaving", [True, False], ids=["leaving", "gone"])
-async def test_the_proxy_of_a_pod_that_does_not_stay_is_not_waited_for(cluster, istiod, leaving):
+async def test_the_proxy_of_a_pod_that_does_not_stay_is_not_waited_for(cluster: Any, istiod: Any, leaving: Any) -> None:
     istiod.resources = {ROUTE: {"sent": "b", "acked": "a"}}
     [gateway] = [pod for pod in cluster.objects["pods"] if pod["metadata"]["name"] == "gateway"]
     if leaving:
@@ -128,16 +129,16 @@ async def test_the_proxy_of_a_pod_that_does_not_stay_is_not_waited_for(cluster, 
     await Convergence(cluster).wait()
 
 
-async def test_kinds_that_istiod_does_not_read_are_not_waited_for(cluster, istiod):
+async def test_kinds_that_istiod_does_not_read_are_not_waited_for(cluster: Any, istiod: Any) -> None:
     cluster.add("telemetries.telemetry.istio.io", resource("mesh", "9", "Telemetry"))
     await Convergence(cluster).wait()
 
 
-async def test_waits_until_the_proxies_have_acknowledged(cluster, istiod):
+async def test_waits_until_the_proxies_have_acknowledged(cluster: Any, istiod: Any) -> None:
     synced = {ROUTE: {"sent": "b", "acked": "b"}}
     answers = [{ROUTE: {"sent": "b", "acked": "a"}}, {ROUTE: {"sent": "b"}}, synced]
 
-    def page(page, original=istiod.page):
+    def page(page: Any, original: Any = istiod.page) -> Any:
         if page == "syncz" and answers:
             istiod.resources = answers.pop(0)
         return original(page)
@@ -148,7 +149,7 @@ async def test_waits_until_the_proxies_have_acknowledged(cluster, istiod):
     assert istiod.resources is synced
 
 
-async def test_waits_until_istiod_knows_a_ready_pod(cluster, istiod, pod):
+async def test_waits_until_istiod_knows_a_ready_pod(cluster: Any, istiod: Any, pod: Any) -> None:
     cluster.add("services", {"metadata": {"name": "web", "namespace": "fleet"}, "spec": {"selector": {"app": "web"}}})
     cluster.add("pods", pod("web-1", ip="10.0.0.9", app="web"))
     entry = {
@@ -171,20 +172,22 @@ async def test_waits_until_istiod_knows_a_ready_pod(cluster, istiod, pod):
         ({"resources": {ROUTE: {"sent": "b"}}}, "gateway.istio-system has not acknowledged RouteConfiguration"),
     ],
 )
-async def test_a_mesh_that_never_settles_is_an_error_with_the_stage(cluster, istiod, change, words):
+async def test_a_mesh_that_never_settles_is_an_error_with_the_stage(
+    cluster: Any, istiod: Any, change: Any, words: Any
+) -> None:
     for name, value in change.items():
         setattr(istiod, name, value)
     with pytest.raises(CannotJudge, match=words):
         await Convergence(cluster).wait(seconds=0.1)
 
 
-async def test_a_refusal_is_told_in_the_proxys_words(cluster, istiod):
+async def test_a_refusal_is_told_in_the_proxys_words(cluster: Any, istiod: Any) -> None:
     istiod.resources = {ROUTE: {"sent": "b", "acked": "a", "lastError": "duplicate route"}}
     with pytest.raises(CannotJudge, match=r"gateway\.istio-system: RouteConfiguration: duplicate route"):
         await Convergence(cluster).wait()
 
 
-async def test_without_istio_nothing_can_be_judged(cluster, pod):
+async def test_without_istio_nothing_can_be_judged(cluster: Any, pod: Any) -> None:
     with pytest.raises(CannotJudge, match="Istio is not installed"):
         await Convergence(cluster).wait()
     cluster.add("pods", pod("istiod-1", "istio-system", ready=False, app="istiod"))
@@ -192,14 +195,14 @@ async def test_without_istio_nothing_can_be_judged(cluster, pod):
         await Convergence(cluster).wait()
 
 
-async def test_an_istiod_that_answers_nonsense_is_named(cluster, pod):
+async def test_an_istiod_that_answers_nonsense_is_named(cluster: Any, pod: Any) -> None:
     Istiod(cluster, pod, by_exec=True)
     cluster.on_exec = lambda *_: ExecResult(1, b"", b"no such command")
     with pytest.raises(CannotJudge, match="no such command"):
         await Convergence(cluster).wait()
 
 
-def test_versions_leave_out_what_istiod_made_up_itself():
+def test_versions_leave_out_what_istiod_made_up_itself() -> None:
     made_up = resource("ingress-0", "")
     of_kubernetes = resource("web", "6", "Gateway") | {"apiVersion": "gateway.networking.k8s.io/v1"}
     assert versions([resource("web", "5"), made_up, of_kubernetes]) == {("VirtualService", "fleet", "web"): "5"}
@@ -209,22 +212,22 @@ def test_versions_leave_out_what_istiod_made_up_itself():
     ("wanted", "read", "late"),
     [("5", "5", False), ("5", "6", False), ("5", "4", True), ("10", "9", True), ("a", "b", True)],
 )
-def test_a_later_version_will_do(wanted, read, late):
+def test_a_later_version_will_do(wanted: Any, read: Any, late: Any) -> None:
     key = ("VirtualService", "fleet", "web")
     assert not_read({key: wanted}, {key: read}) == ([key] if late else [])
 
 
-def test_a_type_that_was_never_sent_is_not_waited_for():
+def test_a_type_that_was_never_sent_is_not_waited_for() -> None:
     [proxy] = parse_syncz([{"proxy": "p", "resources": {ROUTE: {}, CLUSTER: {"sent": "a", "acked": "a"}}}])
     assert (proxy.pending, proxy.errors) == ((), ())
 
 
 @pytest.mark.parametrize(("value", "seconds"), [("100ms", 0.1), ("1.5s", 1.5), ("1m30s", 90), (None, 0.1)])
-def test_istiods_own_patience_is_read_from_its_environment(value, seconds):
+def test_istiods_own_patience_is_read_from_its_environment(value: Any, seconds: Any) -> None:
     env = [{"name": "OTHER", "value": "1"}] + ([{"name": "PILOT_DEBOUNCE_AFTER", "value": value}] if value else [])
     pod = {"spec": {"containers": [{"name": "discovery", "env": env}]}}
     assert debounce_seconds(pod) == pytest.approx(seconds)
 
 
-def test_the_kinds_are_resources_of_istio():
+def test_the_kinds_are_resources_of_istio() -> None:
     assert all(kind.endswith(".istio.io") for kind in convergence.KINDS)

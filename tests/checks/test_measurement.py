@@ -1,11 +1,12 @@
 import json
+from typing import Any
 
 import pytest
 
 from meshdojo.checks.measurement import Measurement, Request
 
 
-def test_the_command_line_of_a_request():
+def test_the_command_line_of_a_request() -> None:
     request = Request("http://web/", 5, headers=(("x-a", "1"),))
     command = request.command()
     assert command[:3] == ["python", "-m", "probe"]
@@ -14,26 +15,26 @@ def test_the_command_line_of_a_request():
     assert command[command.index("--count-by") + 1] == "json:version"
 
 
-def test_the_probe_understands_every_option(monkeypatch):
+def test_the_probe_understands_every_option(monkeypatch: pytest.MonkeyPatch) -> None:
     from probe.__main__ import parser
 
     given = parser().parse_args(Request("http://web/", 5, headers=(("x-a", "1"),)).command()[3:])
     assert (given.url, given.requests, given.header, given.deadline) == ("http://web/", 5, [("x-a", "1")], 40)
 
 
-def test_parsing(output):
+def test_parsing(output: Any) -> None:
     measured = Measurement.parse(output(original=2, experimental=1))
     assert measured.requests == 3
     assert measured.counts == {"original": 2, "experimental": 1}
 
 
 @pytest.mark.parametrize("text", [b"", b"Traceback", b"{}", b'{"requests": 1}'])
-def test_what_is_no_result_is_refused(text):
+def test_what_is_no_result_is_refused(text: Any) -> None:
     with pytest.raises((ValueError, KeyError)):
         Measurement.parse(text)
 
 
-def test_a_result_of_the_real_probe_is_understood():
+def test_a_result_of_the_real_probe_is_understood() -> None:
     from probe.tally import Tally, by_status
 
     tally = Tally(by_status)
@@ -57,5 +58,5 @@ def test_a_result_of_the_real_probe_is_understood():
         ({"503": 1}, {"refused": 9}, {}, "Nothing listens"),
     ],
 )
-def test_trouble_is_explained(measurement, statuses, errors, examples, words):
+def test_trouble_is_explained(measurement: Any, statuses: Any, errors: Any, examples: Any, words: Any) -> None:
     assert words in measurement({}, statuses, errors, examples).explanation()

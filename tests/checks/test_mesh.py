@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from meshdojo.checks.measurement import Request
@@ -8,17 +10,21 @@ pytestmark = pytest.mark.anyio
 
 
 class Probe:
-    def __init__(self):
-        self.asked = []
+    def __init__(self) -> None:
+        self.asked: list[Any] = []
 
-    async def measure(self, request):
+    async def measure(self, request: Any) -> Any:
         self.asked.append(request)
         return object()
 
 
-async def test_one_sample_serves_all_checks_of_a_run(cluster):
+def mesh_of(cluster: Any, probe: Any) -> Mesh:
+    return Mesh(cluster, probe)
+
+
+async def test_one_sample_serves_all_checks_of_a_run(cluster: Any) -> None:
     probe = Probe()
-    mesh = Mesh(cluster, probe)
+    mesh = mesh_of(cluster, probe)
     first, again = await mesh.measure(Request("http://a/", 5)), await mesh.measure(Request("http://a/", 5))
     other = await mesh.measure(Request("http://a/", 6))
     assert first is again
@@ -26,15 +32,15 @@ async def test_one_sample_serves_all_checks_of_a_run(cluster):
     assert len(probe.asked) == 2
 
 
-async def test_objects_are_listed_once(cluster, pod):
-    mesh = Mesh(cluster, Probe())
+async def test_objects_are_listed_once(cluster: Any, pod: Any) -> None:
+    mesh = mesh_of(cluster, Probe())
     cluster.add("pods", pod("a"))
     first = await mesh.list("pods", "fleet")
     cluster.add("pods", pod("b"))
     assert await mesh.list("pods", "fleet") is first
 
 
-async def test_a_kind_that_the_cluster_does_not_know_cannot_be_judged(cluster):
+async def test_a_kind_that_the_cluster_does_not_know_cannot_be_judged(cluster: Any) -> None:
     cluster.unknown.add("virtualservices.networking.istio.io")
     with pytest.raises(CannotJudge, match="the cluster has no virtualservices"):
-        await Mesh(cluster, Probe()).list("virtualservices.networking.istio.io", "fleet")
+        await mesh_of(cluster, Probe()).list("virtualservices.networking.istio.io", "fleet")

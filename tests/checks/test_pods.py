@@ -1,7 +1,9 @@
+from typing import Any
+
 from meshdojo.checks.pods import has_sidecar, is_ready, selects
 
 
-def test_ready_is_ready_and_staying(pod):
+def test_ready_is_ready_and_staying(pod: Any) -> None:
     assert is_ready(pod("a"))
     assert not is_ready(pod("a", ready=False))
     leaving = pod("a")
@@ -10,7 +12,7 @@ def test_ready_is_ready_and_staying(pod):
     assert not is_ready({"metadata": {}, "status": {}})
 
 
-def test_a_sidecar_is_native_or_a_container(pod):
+def test_a_sidecar_is_native_or_a_container(pod: Any) -> None:
     assert has_sidecar(pod("a"))
     assert not has_sidecar(pod("a", sidecar=False))
     old = pod("a", sidecar=False)
@@ -18,6 +20,6 @@ def test_a_sidecar_is_native_or_a_container(pod):
     assert has_sidecar(old)
 
 
-def test_a_selector_needs_all_its_labels(pod):
+def test_a_selector_needs_all_its_labels(pod: Any) -> None:
     assert selects({"app": "web"}, pod("a", app="web", version="v1"))
     assert not selects({"app": "web", "version": "v2"}, pod("a", app="web", version="v1"))

@@ -1,27 +1,30 @@
 import asyncio
+from typing import Any
 
 import pytest
 
-from meshdojo.checks import registry, runner
+from meshdojo.checks import registry
+from meshdojo.checks.convergence import Convergence
 from meshdojo.checks.outcome import CannotJudge, Error, Fail, Pass
+from meshdojo.checks.probe import Probe
 from meshdojo.checks.registry import UnknownCheck, check
-from meshdojo.checks.runner import Runner, passed
+from meshdojo.checks.runner import Result, Runner, passed
 from meshdojo.cluster.errors import StatusError, Unreachable
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def checks(monkeypatch):
+def checks(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Checks for these tests only: `checks(outcome or exception, …)` registers test.0, test.1, …"""
     registry.all_checks()
     monkeypatch.setattr(registry, "_checks", dict(registry._checks))
 
-    def register(*results):
+    def register(*results: Any) -> Any:
         for number, result in enumerate(results):
 
             @check(f"test.{number}", title="A test")
-            async def judge(mesh, result=result):
+            async def judge(mesh: Any, result: Any = result) -> Any:
                 if isinstance(result, BaseException):
                     raise result
                 if result is None:
@@ -34,17 +37,17 @@ def checks(monkeypatch):
 
 
 @pytest.fixture
-def settled(monkeypatch):
-    async def nothing(self, *_):
+def settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def nothing(self: object, *_: object) -> None:
         pass
 
-    monkeypatch.setattr(runner.Probe, "ensure", nothing)
-    monkeypatch.setattr(runner.Convergence, "wait", nothing)
+    monkeypatch.setattr(Probe, "ensure", nothing)
+    monkeypatch.setattr(Convergence, "wait", nothing)
 
 
-async def test_results_come_in_order_and_as_they_are_made(cluster, checks, settled):
+async def test_results_come_in_order_and_as_they_are_made(cluster: Any, checks: Any, settled: Any) -> None:
     outcomes = [Pass("fine"), Fail("no", "a", "b", "c"), Pass("well")]
-    reported = []
+    reported: list[Result] = []
     results = await Runner(cluster).run(checks(*outcomes), reported.append)
     assert [result.outcome for result in results] == outcomes
     assert reported == results
@@ -63,7 +66,9 @@ async def test_results_come_in_order_and_as_they_are_made(cluster, checks, settl
         (None, "no judgement within 0.05 s"),
     ],
 )
-async def test_what_breaks_is_an_error_and_never_a_fail(cluster, checks, settled, trouble, reason):
+async def test_what_breaks_is_an_error_and_never_a_fail(
+    cluster: Any, checks: Any, settled: Any, trouble: Any, reason: Any
+) -> None:
     [result, after] = await Runner(cluster).run(checks(trouble, Pass("fine")), seconds=0.05)
     assert isinstance(result.outcome, Error)
     assert result.outcome.reason == reason
@@ -71,16 +76,18 @@ async def test_what_breaks_is_an_error_and_never_a_fail(cluster, checks, settled
     assert after.passed
 
 
-async def test_a_mesh_that_does_not_settle_lets_no_check_judge(cluster, checks, settled, monkeypatch):
-    async def trouble(self, *_):
+async def test_a_mesh_that_does_not_settle_lets_no_check_judge(
+    cluster: Any, checks: Any, settled: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def trouble(self: object, *_: object) -> None:
         raise CannotJudge("Istio is not installed", "install it")
 
-    monkeypatch.setattr(runner.Convergence, "wait", trouble)
+    monkeypatch.setattr(Convergence, "wait", trouble)
     results = await Runner(cluster).run(checks(Pass("fine"), Pass("fine")))
     assert [result.outcome for result in results] == [Error("Istio is not installed", "install it")] * 2
 
 
-async def test_unknown_checks_are_refused_before_anything_is_done(cluster):
+async def test_unknown_checks_are_refused_before_anything_is_done(cluster: Any) -> None:
     with pytest.raises(UnknownCheck):
         await Runner(cluster).run(["canary.nosuch"])
     assert cluster.execs == []

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -122,5 +123,5 @@ class Content:
 
 
 @pytest.fixture
-def content(tmp_path):
+def content(tmp_path: Path) -> Any:
     return Content(tmp_path)

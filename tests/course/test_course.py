@@ -1,4 +1,5 @@
 import shutil
+from typing import Any
 
 import pytest
 
@@ -6,7 +7,7 @@ from meshdojo.course.course import load_course
 from meshdojo.course.errors import CourseError
 
 
-def test_labs_come_by_weight(content):
+def test_labs_come_by_weight(content: Any) -> None:
     other = content.folder.parent / "20-other"
     shutil.copytree(content.folder, other)
     for name in ("lab.md", "wrong/not-done.md"):
@@ -17,7 +18,7 @@ def test_labs_come_by_weight(content):
     assert course.lab("20-other") is course.lab("other")
 
 
-def test_two_labs_cannot_have_one_weight_or_one_name(content):
+def test_two_labs_cannot_have_one_weight_or_one_name(content: Any) -> None:
     shutil.copytree(content.folder, content.folder.parent / "20-demo")
     with pytest.raises(CourseError, match="weight 10 is also that of"):
         load_course(content.root)
@@ -26,12 +27,12 @@ def test_two_labs_cannot_have_one_weight_or_one_name(content):
         load_course(content.root)
 
 
-def test_an_unknown_lab_is_answered_with_the_known_ones(content):
+def test_an_unknown_lab_is_answered_with_the_known_ones(content: Any) -> None:
     with pytest.raises(CourseError, match="lab: found 'nosuch'; allowed: demo"):
         load_course(content.root).lab("nosuch")
 
 
-def test_the_courses_own_labs_are_sound():
+def test_the_courses_own_labs_are_sound() -> None:
     course = load_course()
     lab = course.lab("canary")
     assert [task.id for task in lab.tasks] == ["dark", "canary", "promote"]

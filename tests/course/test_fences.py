@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -8,34 +9,36 @@ from meshdojo.course.fences import Block, gather
 FILE = Path("labs/10-demo/lab.md")
 
 
-def blocks(*infos):
+def blocks(*infos: Any) -> Any:
     return [Block(10 * number, info, f"text {number}\n") for number, info in enumerate(infos, 1)]
 
 
-def test_a_command_with_its_output():
+def test_a_command_with_its_output() -> None:
     [fence] = gather(FILE, blocks("bash", "output"))
     assert (fence.line, fence.code, fence.timeout, fence.exit_code, fence.no_run) == (10, "text 1\n", 60, 0, "")
+    assert fence.expected is not None
     assert fence.expected.text == "text 2\n"
 
 
-def test_a_command_without_output_prints_nothing():
+def test_a_command_without_output_prints_nothing() -> None:
     [fence] = gather(FILE, blocks("bash"))
     assert fence.expected is None
 
 
-def test_options():
+def test_options() -> None:
     timeout, code, unrun = gather(FILE, blocks("bash timeout=120", "bash exit=22", "bash no-run: opens a browser"))
     assert timeout.timeout == 120
     assert code.exit_code == 22
     assert unrun.no_run == "opens a browser"
 
 
-def test_masks_on_request():
+def test_masks_on_request() -> None:
     [fence] = gather(FILE, blocks("bash", "output mask=counts"))
+    assert fence.expected is not None
     assert fence.expected.masks == ("counts",)
 
 
-def test_what_is_only_shown_is_no_command():
+def test_what_is_only_shown_is_no_command() -> None:
     assert gather(FILE, blocks("mermaid", "yaml", "json", "text")) == []
 
 
@@ -58,7 +61,7 @@ def test_what_is_only_shown_is_no_command():
         (["yaml no-run: x"], 10, "found 'no-run: x'; allowed: none"),
     ],
 )
-def test_nothing_is_passed_over_silently(infos, line, message):
+def test_nothing_is_passed_over_silently(infos: Any, line: Any, message: Any) -> None:
     with pytest.raises(CourseError) as caught:
         gather(FILE, blocks(*infos))
     assert str(caught.value).startswith(f"labs/10-demo/lab.md:{line}: ")

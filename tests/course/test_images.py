@@ -1,3 +1,6 @@
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from meshdojo.course.content import content_root
@@ -5,7 +8,7 @@ from meshdojo.course.errors import CourseError
 from meshdojo.course.images import load_images
 
 
-def test_the_courses_own_images():
+def test_the_courses_own_images() -> None:
     found = load_images(content_root() / "apps")
     by_name = {image.name: image for image in found.images}
     assert by_name["meshdojo/fleet-web"].entrypoint == ("python", "-m", "fleet.web")
@@ -21,7 +24,7 @@ def test_the_courses_own_images():
         ("", "'images' is missing"),
     ],
 )
-def test_a_broken_file_is_named(tmp_path, text, message):
+def test_a_broken_file_is_named(tmp_path: Path, text: Any, message: Any) -> None:
     (tmp_path / "images.toml").write_text(text)
     with pytest.raises(CourseError, match=message) as caught:
         load_images(tmp_path)

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from meshdojo.course.errors import CourseError
@@ -7,7 +9,7 @@ LAB = "labs/10-demo/lab.md"
 WRONG = "labs/10-demo/wrong/not-done.md"
 
 
-def test_a_lab_is_read_whole(content):
+def test_a_lab_is_read_whole(content: Any) -> None:
     content.write("labs/10-demo/manifests/extra.yaml", "apiVersion: v1\nkind: Namespace\nmetadata: {name: extra}\n")
     lab = load_lab(content.folder)
     assert (lab.id, lab.title, lab.front.weight, lab.front.needs) == ("demo", "Demo", 10, ("istio", "fleet"))
@@ -17,7 +19,7 @@ def test_a_lab_is_read_whole(content):
     assert (wrong.name, wrong.front.fails, len(wrong.fences)) == ("not-done", "demo.done", 1)
 
 
-def test_a_task(content):
+def test_a_task(content: Any) -> None:
     [task] = load_lab(content.folder).tasks
     assert (task.id, task.title, task.checks) == ("do", "Do it", ("demo.done", "demo.well"))
     assert task.hints == ("Think.", "Think harder.", "```bash\ntouch done\n```")
@@ -28,29 +30,30 @@ def test_a_task(content):
     assert "Why this works" not in "\n".join(lines[: task.solved_at])
 
 
-def test_a_question(content):
+def test_a_question(content: Any) -> None:
     [question] = load_lab(content.folder).questions
     assert (question.text, question.choices) == ("Is it done?", ("Yes", "No, *never*"))
-    assert (question.right, question.explanation) == ({1}, "It is.")
+    assert (question.right, question.explanation) == (frozenset({1}), "It is.")
 
 
-def test_commands_have_their_lines(content):
+def test_commands_have_their_lines(content: Any) -> None:
     lab = load_lab(content.folder)
     lines = (content.root / LAB).read_text().splitlines()
     fences = [fence for section in lab.sections for fence in section.fences]
     assert [fence.code for fence in fences] == ["echo hi\n", "touch done\n"]
     assert [lines[fence.line - 1] for fence in fences] == ["```bash", "```bash"]
+    assert fences[0].expected is not None
     assert fences[0].expected.text == "hi\n"
 
 
-def test_sections_have_their_source(content):
+def test_sections_have_their_source(content: Any) -> None:
     task = load_lab(content.folder).sections[1]
     assert task.markdown.startswith("<!-- task: do")
     assert task.markdown.endswith("</details>")
     assert "Quiz" not in task.markdown
 
 
-def test_without_the_fleet_only_the_labs_own_manifests_count(content):
+def test_without_the_fleet_only_the_labs_own_manifests_count(content: Any) -> None:
     content.change(LAB, "needs: [istio, fleet]", "needs: []")
     assert load_lab(content.folder).namespaces() == ()
 
@@ -83,14 +86,14 @@ def test_without_the_fleet_only_the_labs_own_manifests_count(content):
         ("## Task: Do it", "## Do it", "a lab without a task"),
     ],
 )
-def test_mistakes_are_named(content, old, new, message):
+def test_mistakes_are_named(content: Any, old: Any, new: Any, message: Any) -> None:
     content.change(LAB, old, new)
     with pytest.raises(CourseError) as caught:
         load_lab(content.folder)
     assert message in str(caught.value)
 
 
-def test_a_task_that_is_there_twice(content):
+def test_a_task_that_is_there_twice(content: Any) -> None:
     text = (content.root / LAB).read_text()
     task = text[text.index("## Task") : text.index("## Quiz")]
     content.change(LAB, "## Quiz", f"{task}\n## Quiz")
@@ -108,7 +111,7 @@ def test_a_task_that_is_there_twice(content):
         ("```bash\ntrue", "```text\ntrue", "a wrong solution without commands"),
     ],
 )
-def test_mistakes_in_wrong_solutions_are_named(content, old, new, message):
+def test_mistakes_in_wrong_solutions_are_named(content: Any, old: Any, new: Any, message: Any) -> None:
     content.change(WRONG, old, new)
     with pytest.raises(CourseError) as caught:
         load_lab(content.folder)
@@ -117,12 +120,12 @@ def test_mistakes_in_wrong_solutions_are_named(content, old, new, message):
 
 
 @pytest.mark.parametrize("text", ["kind: Namespace\n", "[1, 2]\n", "a: b: c\n", "apiVersion: v1\nkind: X\nmetadata:\n"])
-def test_broken_manifests_are_named(content, text):
+def test_broken_manifests_are_named(content: Any, text: Any) -> None:
     content.write("labs/10-demo/manifests/bad.yaml", text)
     with pytest.raises(CourseError, match=r"labs/10-demo/manifests/bad\.yaml"):
         load_lab(content.folder).manifests()
 
 
-def test_a_folder_has_a_number_and_a_name(content):
+def test_a_folder_has_a_number_and_a_name(content: Any) -> None:
     with pytest.raises(CourseError, match="NN-name"):
         load_lab(content.folder.parent / "demo")

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from meshdojo.course.masks import ALWAYS, mask, matches
@@ -23,7 +25,7 @@ from meshdojo.course.masks import ALWAYS, mask, matches
         ('deployment.apps "web" deleted from fleet namespace', 'deployment.apps "web" deleted<where>'),
     ],
 )
-def test_what_says_nothing_is_masked(text, masked):
+def test_what_says_nothing_is_masked(text: Any, masked: Any) -> None:
     assert mask(text) == masked
 
 
@@ -42,16 +44,16 @@ def test_what_says_nothing_is_masked(text, masked):
         "no healthy upstream",
     ],
 )
-def test_what_says_something_is_left_alone(text):
+def test_what_says_something_is_left_alone(text: Any) -> None:
     assert mask(text) == text
 
 
-def test_every_rule_says_why_it_is_there():
+def test_every_rule_says_why_it_is_there() -> None:
     assert all(rule.why for rule in ALWAYS)
     assert len({rule.name for rule in ALWAYS}) == len(ALWAYS)
 
 
-def test_columns_may_change_their_width():
+def test_columns_may_change_their_width() -> None:
     documented = "NAME                            AGE\nweb-original-5498689fbf-v728j   3s\n"
     printed = "NAME                           AGE\nweb-original-548868bfb-aaaaa   3m20s"
     assert not matches(documented, printed)  # 'a' is not in Kubernetes' alphabet
@@ -76,11 +78,11 @@ def test_columns_may_change_their_width():
         ("...\nb\n", "b\nc\n", False),
     ],
 )
-def test_line_by_line(documented, printed, same):
+def test_line_by_line(documented: Any, printed: Any, same: Any) -> None:
     assert matches(documented, printed, ()) is same
 
 
-def test_counts_are_masked_on_request_only():
+def test_counts_are_masked_on_request_only() -> None:
     assert not matches("  21 a\n 179 b\n", "  18 a\n 182 b\n")
     assert matches("  21 a\n 179 b\n", "  18 a\n 182 b\n", ["counts"])
     assert not matches("  21 a\n 179 b\n", " 200 b\n", ["counts"])

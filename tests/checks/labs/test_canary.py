@@ -1,6 +1,7 @@
 """The checks of the lab `canary` against a mesh that answers as told."""
 
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,16 @@ SUBSETS = {
 class Mesh:
     """`customers` and `testers` map versions (or None for a 503) to shares of the requests."""
 
-    def __init__(self, measurement, customers=None, testers=None, pods=(), routes=(), deployments=(), services=(WEB,)):
+    def __init__(
+        self,
+        measurement: Any,
+        customers: Any = None,
+        testers: Any = None,
+        pods: Any = (),
+        routes: Any = (),
+        deployments: Any = (),
+        services: Any = (WEB,),
+    ) -> None:
         self._measurement = measurement
         self._answers = {(): customers or {"original": 1.0}, canary.PREVIEW: testers or {"original": 1.0}}
         self._objects = {
@@ -34,11 +44,11 @@ class Mesh:
             ],
             canary.DESTINATION_RULES: [SUBSETS],
         }
-        self.asked = []
+        self.asked: list[Any] = []
 
-    async def measure(self, request):
+    async def measure(self, request: Any) -> Any:
         self.asked.append(request)
-        counts = Counter()
+        counts: Counter[Any] = Counter()
         left = request.requests
         shares = list(self._answers[request.headers].items())
         for version, share in shares[1:]:
@@ -49,21 +59,21 @@ class Mesh:
         statuses = {"200": counts.total(), "503": broken} if broken else {"200": counts.total()}
         return self._measurement(counts, statuses, examples={"503": "no healthy upstream"})
 
-    async def list(self, resource, namespace=None):
+    async def list(self, resource: Any, namespace: Any = None) -> Any:
         return self._objects[resource]
 
 
 @pytest.fixture
-def mesh(measurement):
+def mesh(measurement: Any) -> Any:
     return lambda **state: Mesh(measurement, **state)
 
 
 @pytest.fixture
-def web(pod):
+def web(pod: Any) -> Any:
     return lambda version, **options: pod(f"web-{version}", app="web", version=version, **options)
 
 
-def route(*destinations):
+def route(*destinations: Any) -> Any:
     entries = []
     for subset, weight in destinations:
         entry = {"destination": {"host": "web"} | ({"subset": subset} if subset else {})}
@@ -71,7 +81,7 @@ def route(*destinations):
     return {"route": entries}
 
 
-async def test_hidden(mesh, web):
+async def test_hidden(mesh: Any, web: Any) -> None:
     both = [web("original"), web("experimental")]
     assert isinstance(await canary.hidden(mesh(pods=both)), Pass)
     leak = await canary.hidden(mesh(pods=both, customers={"original": 0.99, "experimental": 0.01}))
@@ -79,20 +89,20 @@ async def test_hidden(mesh, web):
     assert leak.reason == "Customers who did not ask for it get the experimental version."
 
 
-async def test_hidden_proves_nothing_when_there_is_nothing_to_hide(mesh, web):
+async def test_hidden_proves_nothing_when_there_is_nothing_to_hide(mesh: Any, web: Any) -> None:
     for pods in ([web("original")], [web("original"), web("experimental", ready=False)]):
         outcome = await canary.hidden(mesh(pods=pods))
         assert isinstance(outcome, Fail)
         assert outcome.reason == "There is no experimental version yet."
 
 
-async def test_hidden_wants_the_experimental_pods_in_the_mesh(mesh, web):
+async def test_hidden_wants_the_experimental_pods_in_the_mesh(mesh: Any, web: Any) -> None:
     outcome = await canary.hidden(mesh(pods=[web("original"), web("experimental", sidecar=False)]))
     assert isinstance(outcome, Fail)
     assert "not in the mesh" in outcome.reason
 
 
-async def test_a_lab_that_is_not_set_up_cannot_be_judged(mesh):
+async def test_a_lab_that_is_not_set_up_cannot_be_judged(mesh: Any) -> None:
     for check in (canary.hidden, canary.retired):
         with pytest.raises(CannotJudge, match="not set up"):
             await check(mesh(services=()))
@@ -107,7 +117,7 @@ async def test_a_lab_that_is_not_set_up_cannot_be_judged(mesh):
         ({"experimental": 0.5, None: 0.5}, Fail),
     ],
 )
-async def test_preview(mesh, testers, expected):
+async def test_preview(mesh: Any, testers: Any, expected: Any) -> None:
     assert isinstance(await canary.preview(mesh(testers=testers)), expected)
 
 
@@ -115,12 +125,12 @@ async def test_preview(mesh, testers, expected):
     ("share", "expected"),
     [(0.10, Pass), *((share, Fail) for share in (0.0, 0.05, 0.20, 0.5, 0.9, 1.0))],
 )
-async def test_share(mesh, share, expected):
+async def test_share(mesh: Any, share: Any, expected: Any) -> None:
     customers = {"original": 1 - share, "experimental": share}
     assert isinstance(await canary.share(mesh(customers=customers)), expected)
 
 
-async def test_a_share_of_errors_is_no_canary(mesh):
+async def test_a_share_of_errors_is_no_canary(mesh: Any) -> None:
     outcome = await canary.share(mesh(customers={"original": 0.9, None: 0.1}))
     assert isinstance(outcome, Fail)
     assert "no good answer" in outcome.reason
@@ -139,19 +149,20 @@ async def test_a_share_of_errors_is_no_canary(mesh):
         ([{"redirect": {"uri": "/"}}], Pass),
     ],
 )
-async def test_weights(mesh, web, routes, expected):
+async def test_weights(mesh: Any, web: Any, routes: Any, expected: Any) -> None:
     outcome = await canary.weights(mesh(pods=[web("original"), web("experimental")], routes=routes))
     assert isinstance(outcome, expected)
 
 
-async def test_weights_names_the_destination(mesh, web):
+async def test_weights_names_the_destination(mesh: Any, web: Any) -> None:
     routes = [route(("original", 80), (None, 20))]
     outcome = await canary.weights(mesh(pods=[web("original"), web("experimental")], routes=routes))
+    assert isinstance(outcome, Fail)
     assert "web -> web, no subset" in outcome.reason
     assert outcome.saw == "pods behind it: experimental, original"
 
 
-async def test_weights_accepts_a_service_for_each_version(mesh, web):
+async def test_weights_accepts_a_service_for_each_version(mesh: Any, web: Any) -> None:
     """Another right solution: two more services in place of subsets."""
     services = [WEB]
     for version in ("original", "experimental"):
@@ -175,15 +186,15 @@ async def test_weights_accepts_a_service_for_each_version(mesh, web):
         ({None: 1.0}, Fail, Fail),
     ],
 )
-async def test_promoted_and_errors_are_judged_apart(mesh, customers, promoted, errors):
+async def test_promoted_and_errors_are_judged_apart(mesh: Any, customers: Any, promoted: Any, errors: Any) -> None:
     state = mesh(customers=customers)
     assert isinstance(await canary.promoted(state), promoted)
     assert isinstance(await canary.no_errors(state), errors)
     assert state.asked[0] == state.asked[1]  # one sample for both
 
 
-async def test_retired(mesh, web):
-    def deployment(replicas):
+async def test_retired(mesh: Any, web: Any) -> None:
+    def deployment(replicas: Any) -> Any:
         labels = {"app": "web", "version": "original"}
         return {
             "metadata": {"name": "web-original"},
@@ -194,10 +205,11 @@ async def test_retired(mesh, web):
     assert isinstance(await canary.retired(mesh(pods=[web("experimental")], deployments=[deployment(0)])), Pass)
     assert isinstance(await canary.retired(mesh(pods=[web("experimental")], deployments=[deployment(1)])), Fail)
     outcome = await canary.retired(mesh(pods=[web("original")]))
+    assert isinstance(outcome, Fail)
     assert outcome.saw == "web-original"
 
 
-def test_the_error_rates_are_as_stated():
+def test_the_error_rates_are_as_stated() -> None:
     for proportion in (canary.HIDDEN, canary.PREVIEWED, canary.TENTH, canary.PROMOTED):
         assert proportion.design.false_fail <= 1e-6
         assert proportion.design.miss <= 1e-3
@@ -214,5 +226,5 @@ def test_the_error_rates_are_as_stated():
         ("example.com", ""),
     ],
 )
-def test_service_names(host, name):
+def test_service_names(host: Any, name: Any) -> None:
     assert canary.service_name(host) == name
