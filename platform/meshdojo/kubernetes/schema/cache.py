@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import tempfile
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from meshdojo.kubernetes.resources import Catalogue
-from meshdojo.kubernetes.schema import generator
 
 # Raise it whenever the generator or its facts produce something else.
 GENERATOR_VERSION = 1
@@ -34,10 +35,31 @@ def model_of(group: str, version: str, kind: str) -> str:
     return _MODELS.get((group, version, kind)) or f"{version[0].upper()}{version[1:]}{kind}"
 
 
+class ClientMissingError(Exception):
+    """The ``kubernetes`` client is not installed, or says no version."""
+
+
+def _client_package() -> Path:
+    """The client's folder, found without importing it."""
+    spec = find_spec("kubernetes")
+    if spec is None or not spec.submodule_search_locations:
+        raise ClientMissingError("the Python package 'kubernetes' is not installed; run: make install")
+    return Path(spec.submodule_search_locations[0])
+
+
+def client_version() -> str:
+    """The version of the installed client. Raises ClientMissingError."""
+    source = _client_package() / "__init__.py"
+    found = re.search(r'^__version__ = "([^"]+)"', source.read_text(encoding="utf-8"), re.MULTILINE)
+    if found is None:
+        raise ClientMissingError(f"{source} names no __version__; run: make install")
+    return found[1]
+
+
 def cache_file() -> Path:
     """Where the types of the installed client are kept."""
     base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    name = f"kubernetes-types-{generator.client_version()}-{GENERATOR_VERSION}.json"
+    name = f"kubernetes-types-{client_version()}-{GENERATOR_VERSION}.json"
     return Path(base) / "meshdojo" / name
 
 
@@ -60,8 +82,11 @@ def warm() -> None:
 
 
 def _generate() -> dict[str, Any]:
+    # Only needed where the cache file is missing.
+    from meshdojo.kubernetes.schema import generator
+
     roots = [model_of(r.group, r.version, r.kind) for r in Catalogue.builtin()]
-    return generator.generate([*roots, *_BESIDE_THE_CATALOGUE])
+    return generator.generate(_client_package(), [*roots, *_BESIDE_THE_CATALOGUE])
 
 
 def _write(document: dict[str, Any], path: Path) -> None:

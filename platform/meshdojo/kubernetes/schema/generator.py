@@ -13,8 +13,6 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable, Iterator
-from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -31,18 +29,13 @@ class GeneratorError(Exception):
     """The installed client's models do not look as described above."""
 
 
-def client_version() -> str:
-    """The version of the installed ``kubernetes`` distribution."""
-    return version("kubernetes")
-
-
-def generate(roots: Iterable[str]) -> dict[str, Any]:
-    """The model classes named in `roots` and all that they refer to, as JSON.
+def generate(package: Path, roots: Iterable[str]) -> dict[str, Any]:
+    """The model classes named in `roots` and all that they refer to, as JSON. `package` is the client's folder.
 
     ``{model: {"d": description, "f": {json name: [type expression, description]}, "r": [required json names]}}``.
     Raises GeneratorError when a model is missing or has an unknown shape.
     """
-    files = _model_files()
+    files = _model_files(package)
     types: dict[str, Any] = {}
     todo = list(roots)
     while todo:
@@ -53,13 +46,9 @@ def generate(roots: Iterable[str]) -> dict[str, Any]:
     return types
 
 
-def _model_files() -> dict[str, Path]:
+def _model_files(package: Path) -> dict[str, Path]:
     """Model class name in lower case -> its file (v1_container_port.py -> v1containerport)."""
-    spec = find_spec("kubernetes")
-    if spec is None or not spec.submodule_search_locations:
-        raise GeneratorError("the package 'kubernetes' is not installed; run: make install")
-    folder = Path(spec.submodule_search_locations[0]) / "client" / "models"
-    return {path.stem.replace("_", ""): path for path in folder.glob("*.py")}
+    return {path.stem.replace("_", ""): path for path in (package / "client" / "models").glob("*.py")}
 
 
 def _references(model: dict[str, Any]) -> Iterator[str]:
@@ -70,7 +59,7 @@ def _references(model: dict[str, Any]) -> Iterator[str]:
 def _read_model(name: str, files: dict[str, Path]) -> dict[str, Any]:
     path = files.get(name.lower())
     if path is None:
-        raise GeneratorError(f"kubernetes {client_version()} has no model {name}; run: make install")
+        raise GeneratorError(f"the installed kubernetes client has no model {name}; run: make install")
     found = _MODEL.search(path.read_text(encoding="utf-8"))
     if found is None or found[1] != name:
         raise GeneratorError(

@@ -13,9 +13,6 @@ from itertools import pairwise
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-# The module itself: the package's __init__ is overwritten by xds-protos, which also installs a package named cel.
-from cel import cel, stdlib
-
 from meshdojo.cluster.client import Object
 from meshdojo.kubernetes.errors import FieldError
 from meshdojo.kubernetes.schema.structural import Schema, type_of
@@ -85,7 +82,7 @@ def _check_rule(rule: dict[str, Any], value: Any, old: Any, path: str) -> FieldE
             return None
         variables["oldSelf"] = old
     try:
-        holds = _program(text).execute(_context(variables))
+        holds = compile_rule(text).execute(_context(variables))
     except Exception as error:
         # The engine raises many kinds of exceptions; each means that the rule could not be evaluated.
         return _failure(rule, value, path, f"{_words(error, text)} evaluating rule: {_message(rule, variables)}")
@@ -108,7 +105,7 @@ def _message(rule: dict[str, Any], variables: dict[str, Any]) -> str:
     expression = rule.get("messageExpression")
     if expression:
         try:
-            return str(_program(expression).execute(_context(variables)))
+            return str(compile_rule(expression).execute(_context(variables)))
         except Exception:
             # As the real server does: the static message is used when the expression fails.
             return str(rule.get("message") or f"failed rule: {rule['rule']}")
@@ -125,11 +122,17 @@ def _words(error: Exception, text: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _program(text: str) -> Any:
+def compile_rule(text: str) -> Any:
+    """The rule's program. Raises ValueError for a rule that cannot be read."""
+    # The module itself: the package's __init__ is overwritten by xds-protos, which also installs a package named cel.
+    from cel import cel
+
     return cel.compile(text)
 
 
 def _context(variables: dict[str, Any]) -> Any:
+    from cel import cel, stdlib
+
     context = cel.Context(variables=variables, functions=_FUNCTIONS)
     stdlib.add_stdlib_to_context(context)
     return context

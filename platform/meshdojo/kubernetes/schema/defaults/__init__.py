@@ -21,6 +21,7 @@ _DEFAULTS: dict[tuple[str, str], Callable[[Object], None]] = {
     ("", "Node"): objects.default_node,
     ("", "Secret"): objects.default_secret,
     ("", "Endpoints"): networking.default_endpoints,
+    ("", "Event"): objects.default_event,
     ("", "PersistentVolume"): objects.default_persistent_volume,
     ("", "PersistentVolumeClaim"): objects.default_persistent_volume_claim,
     ("", "LimitRange"): objects.default_limit_range,

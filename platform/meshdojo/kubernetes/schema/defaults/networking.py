@@ -25,8 +25,18 @@ def default_service(service: Object) -> None:
     if spec["type"] == "LoadBalancer":
         fill(spec, allocateLoadBalancerNodePorts=True)
     if spec["type"] != "ExternalName":
-        fill(spec, internalTrafficPolicy="Cluster", ipFamilies=["IPv4"], ipFamilyPolicy="SingleStack")
+        fill(spec, internalTrafficPolicy="Cluster")
+        _default_families(spec)
     child(child(service, "status"), "loadBalancer")
+
+
+def _default_families(spec: Object) -> None:
+    """A headless service without selector may have endpoints of both families."""
+    dual = spec.get("clusterIP") == "None" and not spec.get("selector")
+    if dual:
+        fill(spec, ipFamilies=["IPv4", "IPv6"], ipFamilyPolicy="RequireDualStack")
+    else:
+        fill(spec, ipFamilies=["IPv4"], ipFamilyPolicy="SingleStack")
 
 
 def default_endpoints(endpoints: Object) -> None:

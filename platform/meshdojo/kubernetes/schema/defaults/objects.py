@@ -49,3 +49,10 @@ def default_limit_range(limits: Object) -> None:
         for name, value in (("default", default), ("defaultRequest", request)):
             if value:
                 item[name] = value
+
+
+def default_event(event: Object) -> None:
+    """Three fields are always written, also when they are empty."""
+    event.setdefault("eventTime", None)
+    event.setdefault("reportingComponent", "")
+    event.setdefault("reportingInstance", "")

@@ -26,6 +26,8 @@ def default_pod(pod: Object) -> None:
         _default_requests(container)
     status = child(pod, "status")
     fill(status, phase="Pending")
+    for condition in status.get("conditions") or ():
+        condition.setdefault("lastProbeTime", None)
 
 
 def default_pod_spec(spec: Object) -> None:

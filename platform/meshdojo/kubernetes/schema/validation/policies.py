@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from cel import cel
-
 from meshdojo.cluster.client import Object
 from meshdojo.kubernetes.errors import FieldError
+from meshdojo.kubernetes.schema.rules import compile_rule
 from meshdojo.kubernetes.schema.validation import names
 from meshdojo.kubernetes.schema.validation.basics import (
     check_choice,
@@ -258,7 +257,7 @@ def _check_schema(path: str, schema: Object, *, root: bool = False) -> Iterator[
 def _check_rule_compiles(path: str, rule: dict[str, Any]) -> Iterator[FieldError]:
     text = rule.get("rule", "")
     try:
-        cel.compile(text)
+        compile_rule(text)
     except ValueError as error:
         _, _, reason = str(error).partition("': ")
         shown = {go: rule.get(go[0].lower() + go[1:], "") for go in ("Rule", "Message", "MessageExpression")}
