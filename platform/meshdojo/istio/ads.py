@@ -75,7 +75,12 @@ class Subscription:
     waiting: dict[str, tuple[Resource, ...]] = field(default_factory=dict)  # nonce -> what it carried
     sent_nonce: str = ""
     acked_nonce: str = ""
-    refusal: str = ""  # the reason of the last answer, '' when it was an ACK
+    refused: dict[str, str] = field(default_factory=dict)  # name -> reason, until a later version is accepted
+
+    @property
+    def refusal(self) -> str:
+        """Why something of this type is not in force, '' when all is."""
+        return "; ".join(sorted(set(self.refused.values())))
 
     @property
     def state(self) -> str:
@@ -94,7 +99,7 @@ class Stream:
         self.proxy = proxy
         self.number = number
         self.subscriptions: dict[str, Subscription] = {}
-        self.acked: Configuration | None = None  # the newest configuration that the proxy has acknowledged whole
+        self.acked: Configuration | None = None  # the newest one to all of which the proxy has answered
         self._server = server
         self._context = context
         self._nonces = itertools.count(1)
@@ -104,7 +109,7 @@ class Stream:
 
     @property
     def synced(self) -> bool:
-        """Whether the proxy has acknowledged the configuration that is current."""
+        """Whether the proxy has answered to all of the current configuration (a refusal is an answer too)."""
         return self.acked is self._server.configuration
 
     def mark(self) -> None:
@@ -161,13 +166,14 @@ class Stream:
         if carried is None:  # of an earlier stream, or answered already
             return
         reason = request.error_detail.message
+        for one in carried:
+            subscription.refused.pop(one.name, None)
         if reason:
-            subscription.refusal = reason
-            self._server.refused(Refusal(self.proxy, subscription.type_url, reason, _blamed(carried, reason)))
+            blamed = _blamed(carried, reason)
+            subscription.refused.update({one.name: reason for one in blamed})
+            self._server.refused(Refusal(self.proxy, subscription.type_url, reason, blamed))
         else:
             subscription.acked_nonce = request.response_nonce
-            if request.response_nonce == subscription.sent_nonce:
-                subscription.refusal = ""
 
     async def _push(self, configuration: Configuration) -> None:
         late: set[str] = set()
@@ -183,6 +189,9 @@ class Stream:
                 warming = frozenset(one.name for one in changed)
                 late, removed = removed, set()
             elif type_url == EDS:
+                # A cluster that is about to go keeps its endpoints as long as a route leads to it.
+                changed = [one for one in changed if one.name not in late]
+                removed -= late
                 changed += self._endpoints(configuration, subscription, warming, changed)
             await self._send(subscription, changed, removed)
         if late:
@@ -211,6 +220,14 @@ class Stream:
     async def _send(self, subscription: Subscription, changed: list[Resource], removed: set[str]) -> None:
         if not changed and not removed and subscription.sent_nonce:
             return
+        # Envoy's refusal of a route configuration does not name it, and would cover all of an answer.
+        alone = subscription.type_url == RDS
+        batches = [[one] for one in changed] if alone else [changed]
+        for batch in batches or [[]]:
+            await self._send_batch(subscription, batch, removed)
+            removed = set()
+
+    async def _send_batch(self, subscription: Subscription, changed: list[Resource], removed: set[str]) -> None:
         nonce = f"{self.number}-{next(self._nonces)}"
         response = DeltaDiscoveryResponse(
             type_url=subscription.type_url,
@@ -222,6 +239,7 @@ class Stream:
         subscription.sent.update({one.name: one.version for one in changed})
         for name in removed:
             subscription.sent.pop(name, None)
+            subscription.refused.pop(name, None)
         subscription.sent_nonce = nonce
         subscription.waiting[nonce] = tuple(changed)
         await self._context.write(response)
