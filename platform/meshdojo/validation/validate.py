@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -72,6 +72,7 @@ class _Proof:
         self.report = report
         self._progress = progress
         self._on_step = on_step
+        self._variables: Mapping[str, str] = {}
 
     async def structure(self) -> None:
         """What can be seen without a cluster."""
@@ -132,9 +133,15 @@ class _Proof:
         async with self._step("command", f"{fence.file.name}:{fence.line}") as problems:
             if settled:
                 await self._settled()
-            ran = await shell.run(fence.code, await self.backend.environment(), folder, fence.timeout)
+            ran = await shell.run(fence.code, await self._environment(), folder, fence.timeout)
             if problem := shell.judge(fence, ran):
                 problems.append(problem)
+
+    async def _environment(self) -> Mapping[str, str]:
+        """The lab shell's, asked for again as long as there is no gateway: a lab may be about to install one."""
+        if "GATEWAY_URL" not in self._variables:
+            self._variables = await self.backend.environment()
+        return self._variables
 
     async def _settled(self) -> None:
         """A person takes longer to read on than a mesh takes to settle; here it has to be waited for."""

@@ -103,7 +103,10 @@ async def test_hidden_wants_the_experimental_pods_in_the_mesh(mesh: Any, web: An
 
 
 async def test_a_lab_that_is_not_set_up_cannot_be_judged(mesh: Any) -> None:
-    for check in (canary.hidden, canary.retired):
+    for check in (
+        *(canary.hidden, canary.preview, canary.share, canary.weights),
+        *(canary.promoted, canary.no_errors, canary.retired),
+    ):
         with pytest.raises(CannotJudge, match="not set up"):
             await check(mesh(services=()))
 

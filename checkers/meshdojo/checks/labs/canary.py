@@ -30,6 +30,7 @@ PROMOTED = Proportion(EXPERIMENTAL, right=1, below=0.99)
 
 async def customers(mesh: Mesh, proportion: Proportion) -> Measurement:
     """What customers get: requests to the front page, through the ingress gateway."""
+    await require_lab(mesh)
     return await mesh.measure(Request(f"{GATEWAY_URL}/", proportion.design.requests))
 
 
@@ -61,6 +62,7 @@ async def hidden(mesh: Mesh) -> Outcome:
 
 @check("canary.preview", title="Testers see the experimental version", sends_load=True)
 async def preview(mesh: Mesh) -> Outcome:
+    await require_lab(mesh)
     request = Request(f"{GATEWAY_URL}/", PREVIEWED.design.requests, headers=PREVIEW)
     return PREVIEWED.judge(
         await mesh.measure(request),
@@ -82,6 +84,7 @@ async def share(mesh: Mesh) -> Outcome:
 
 @check("canary.weights", title="The share comes from the route, not from the number of pods")
 async def weights(mesh: Mesh) -> Outcome:
+    await require_lab(mesh)
     routes = Routes(
         await mesh.list(VIRTUAL_SERVICES, NAMESPACE),
         await mesh.list(DESTINATION_RULES, NAMESPACE),
@@ -145,10 +148,15 @@ async def retired(mesh: Mesh) -> Outcome:
     )
 
 
-async def web_pods(mesh: Mesh, version: str) -> list[Object]:
-    """The ready pods of a version of web. Raises CannotJudge when the lab's application is not there at all."""
+async def require_lab(mesh: Mesh) -> None:
+    """Raises CannotJudge when the lab's application is not there: nothing that a learner is asked to do removes it."""
     if not await mesh.list("services", NAMESPACE):
         raise CannotJudge(f"namespace {NAMESPACE} has no services: the lab is not set up", "meshdojo reset canary")
+
+
+async def web_pods(mesh: Mesh, version: str) -> list[Object]:
+    """The ready pods of a version of web. Raises CannotJudge when the lab is not set up."""
+    await require_lab(mesh)
     return [pod for pod in await mesh.list("pods", NAMESPACE) if labelled(pod["metadata"], version) and is_ready(pod)]
 
 
