@@ -42,6 +42,8 @@ _START_ERROR = (
     "unable to start container process: "
 )
 _START_ERROR_CODE = 128
+# As container runtimes set them: no core files, and room for a proxy's connections (as far as the user may).
+_LIMITS = {"core": 0, "nofile": 65536}
 
 
 class Container:
@@ -284,6 +286,7 @@ class Container:
                 container=self.identity,
                 main=True,
                 title=self.name,
+                limits=_LIMITS,
             )
             self.process = await self._pod.runtime.zygote.spawn(spec, *ends)
         return self.process

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import resource
 import time
 from asyncio import StreamReader, StreamWriter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -36,6 +37,7 @@ NODE_NAME = "meshdojo"
 _SIDECAR_PORTS = range(15000, 15100)
 _ADMIN_PORT = 15000
 _TOKEN_CHECK_SECONDS = 30.0
+_FILES = 65536
 
 
 class Kubelet:
@@ -94,6 +96,7 @@ class Kubelet:
     async def start(self) -> None:
         """Start the node: clean up what an earlier run left, then bring the pods (back) to life."""
         runtime = self.runtime
+        _allow_many_files()
         (runtime.directory / "pods").mkdir(parents=True, exist_ok=True)
         await self.start_processes()
         runtime.write_tools()
@@ -282,6 +285,14 @@ class Kubelet:
                 f'Internal error occurred: unable to upgrade connection: container not found ("{container.name}")',
             )
         return container
+
+
+def _allow_many_files() -> None:
+    """Every container has two pipes and a log open here: take all that the user may have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _choose(worker: PodWorker) -> StatusError:

@@ -100,7 +100,19 @@ class Resolver:
             answer = self._absolute(candidate)
             if "missing" not in answer and "unknown" not in answer:
                 return answer
-        return {"missing": True} if "." not in absolute else self._absolute(absolute)
+        if self._means_the_cluster(namespace, absolute):
+            return {"missing": True}
+        return self._absolute(absolute)
+
+    def _means_the_cluster(self, namespace: str, name: str) -> bool:
+        """Whether a name that was not found is a mistaken one of the cluster: the host is not asked.
+
+        One label, or one whose last label is ``svc``, a namespace with services, or a service of the own namespace.
+        """
+        _, dot, last = name.rpartition(".")
+        if not dot or last == "svc" or self._services.get(namespace, last) is not None:
+            return True
+        return any(service["metadata"]["namespace"] == last for service in self._services.items())
 
     def _absolute(self, name: str) -> dict[str, Any]:
         labels = name.split(".")

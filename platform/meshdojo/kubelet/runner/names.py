@@ -7,6 +7,7 @@ Errors are the ones of the C library.
 from __future__ import annotations
 
 import socket
+import time
 from typing import Any
 
 from meshdojo.kubelet.runner import sockets
@@ -18,8 +19,20 @@ _gethostbyname_ex = socket.gethostbyname_ex
 _gethostbyaddr = socket.gethostbyaddr
 
 
-class _State:
-    pod: Pod | None = None
+# Cluster DNS answers with a TTL of 5 s, which resolvers of programs keep; here it is shorter than any wait for it.
+CACHE_SECONDS = 0.5
+_CACHED_NAMES = 512
+
+
+class _Names:
+    """The pod, and the answers of the last moment: name -> (until, addresses)."""
+
+    def __init__(self) -> None:
+        self.pod: Pod | None = None
+        self.cache: dict[str, tuple[float, list[str]]] = {}
+
+
+_state = _Names()
 
 
 def install() -> None:
@@ -34,11 +47,12 @@ def install() -> None:
 
 def activate(pod: Pod) -> None:
     """From now on, names mean what they mean in `pod`."""
-    _State.pod = pod
+    _state.pod = pod
+    _state.cache.clear()
 
 
 def _wrapped_getaddrinfo(host: Any, port: Any, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0) -> Any:
-    pod = _State.pod
+    pod = _state.pod
     name = host.decode("idna") if isinstance(host, bytes) else host
     if pod is None or (name is not None and _is_address(name)):
         return _getaddrinfo(host, port, family, type, proto, flags)
@@ -65,15 +79,27 @@ def _addresses(pod: Pod, name: str) -> list[str] | None:
         return ["127.0.0.1"]
     if plain == pod.hostname.lower():
         return [pod.ip]
+    until, known = _state.cache.get(name, (0.0, []))
+    if time.monotonic() < until:
+        return known
     try:
         answer = sockets.resolver().ask({"lookup": pod.namespace, "name": name})
     except OSError:
         raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution") from None
+    return _remembered(name, answer)
+
+
+def _remembered(name: str, answer: dict[str, Any]) -> list[str] | None:
     if "external" in answer:
         return [str(entry[4][0]) for entry in _getaddrinfo(answer["external"], None, type=socket.SOCK_STREAM)]
     if answer.get("missing"):
         raise _unknown()
-    return answer.get("addresses")
+    addresses: list[str] | None = answer.get("addresses")
+    if addresses:
+        if len(_state.cache) >= _CACHED_NAMES:
+            _state.cache.clear()
+        _state.cache[name] = (time.monotonic() + CACHE_SECONDS, addresses)
+    return addresses
 
 
 def _unknown() -> socket.gaierror:
@@ -89,7 +115,7 @@ def _wrapped_gethostbyname(hostname: str) -> str:
 
 
 def _wrapped_gethostbyname_ex(hostname: str) -> tuple[str, list[str], list[str]]:
-    pod = _State.pod
+    pod = _state.pod
     if pod is None or _is_address(hostname):
         return _gethostbyname_ex(hostname)
     addresses = _addresses(pod, hostname)
@@ -98,7 +124,7 @@ def _wrapped_gethostbyname_ex(hostname: str) -> tuple[str, list[str], list[str]]
 
 def _wrapped_gethostbyaddr(ip_address: str) -> tuple[str, list[str], list[str]]:
     """The pod's own address or name is answered at once, as its /etc/hosts would."""
-    pod = _State.pod
+    pod = _state.pod
     if pod is None:
         return _gethostbyaddr(ip_address)
     if ip_address in (pod.ip, pod.hostname):
@@ -109,4 +135,4 @@ def _wrapped_gethostbyaddr(ip_address: str) -> tuple[str, list[str], list[str]]:
 
 
 def _wrapped_gethostname() -> str:
-    return _gethostname() if _State.pod is None or not _State.pod.hostname else _State.pod.hostname
+    return _gethostname() if _state.pod is None or not _state.pod.hostname else _state.pod.hostname
