@@ -337,9 +337,10 @@ class Server:
                 await stream.answer(request)
         finally:
             if stream is not None and pusher is not None:
+                # Before anything is awaited: gRPC may cancel this a second time.
+                self._disconnect(stream)
                 pusher.cancel()
                 await asyncio.gather(pusher, return_exceptions=True)
-                self._disconnect(stream)
 
     async def _connect(self, request: Any, context: Any) -> Stream:
         try:
