@@ -20,6 +20,7 @@ from meshdojo.network import Block
 
 PATIENCE = 30.0
 BROKEN = "broken"  # pods of this image never become ready
+ENDINGS = {"succeeds": "Succeeded", "fails": "Failed"}  # pods of these images end at once
 
 
 class FakeKubelet:
@@ -59,12 +60,14 @@ class FakeKubelet:
 
     async def _run_pod(self, pod: Object) -> None:
         self._addresses += 1
-        ready = "False" if pod["spec"]["containers"][0]["image"] == BROKEN else "True"
+        image = pod["spec"]["containers"][0]["image"]
+        ready = "False" if image == BROKEN or image in ENDINGS else "True"
         conditions = [
             *pod["status"].get("conditions", []),
             {"type": "Ready", "status": ready, "lastTransitionTime": now()},
         ]
-        status = {"phase": "Running", "podIP": f"127.64.1.{self._addresses}", "conditions": conditions}
+        phase = ENDINGS.get(image, "Running")
+        status = {"phase": phase, "podIP": f"127.64.1.{self._addresses}", "conditions": conditions}
         metadata = pod["metadata"]
         await self._api.patch("pods", metadata["name"], {"status": status}, metadata["namespace"], subresource="status")
 

@@ -13,6 +13,7 @@ from typing import Self
 from meshdojo.cluster.client import Client
 from meshdojo.cluster.informer import Informers
 from meshdojo.kubernetes.controllers.controller import Cluster, Controller
+from meshdojo.kubernetes.controllers.daemonsets import DaemonSetController
 from meshdojo.kubernetes.controllers.deployments import DeploymentController
 from meshdojo.kubernetes.controllers.endpoints import EndpointsController
 from meshdojo.kubernetes.controllers.endpointslices import EndpointSliceController
@@ -20,11 +21,13 @@ from meshdojo.kubernetes.controllers.event_ttl import EventTTL
 from meshdojo.kubernetes.controllers.events import Events
 from meshdojo.kubernetes.controllers.everything import Everything
 from meshdojo.kubernetes.controllers.garbage_collector import GarbageCollector
+from meshdojo.kubernetes.controllers.jobs import JobController
 from meshdojo.kubernetes.controllers.namespaces import NamespaceController
 from meshdojo.kubernetes.controllers.nodes import NodeFacts, NodeRegistration
 from meshdojo.kubernetes.controllers.replicasets import ReplicaSetController
 from meshdojo.kubernetes.controllers.scheduler import Scheduler
 from meshdojo.kubernetes.controllers.serviceaccounts import RootCAPublisher, ServiceAccountController
+from meshdojo.kubernetes.controllers.statefulsets import StatefulSetController
 
 
 class Controllers:
@@ -48,6 +51,9 @@ class Controllers:
             RootCAPublisher(cluster, ca),
             DeploymentController(cluster),
             ReplicaSetController(cluster),
+            StatefulSetController(cluster),
+            DaemonSetController(cluster),
+            JobController(cluster),
             Scheduler(cluster),
             EndpointSliceController(cluster),
             EndpointsController(cluster),

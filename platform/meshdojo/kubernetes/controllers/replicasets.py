@@ -13,7 +13,8 @@ from meshdojo.cluster.client import Object
 from meshdojo.cluster.errors import StatusError
 from meshdojo.cluster.informer import Key, key_of
 from meshdojo.kubernetes.controllers import owners, pod_status
-from meshdojo.kubernetes.controllers.controller import Cluster, Controller, itself, namespace_is_going
+from meshdojo.kubernetes.controllers.controller import Cluster, Controller, itself
+from meshdojo.kubernetes.controllers.pod_control import PodControl
 from meshdojo.kubernetes.selectors import LabelSelector
 from meshdojo.kubernetes.timestamps import now
 
@@ -32,6 +33,7 @@ class ReplicaSetController(Controller):
         self.sets = self.follow("replicasets.apps", itself)
         self.pods = self.follow("pods", self._owners_of_pod)
         owners.index(self.pods)
+        self.control = PodControl(self.client, self.pods, self.recorder)
 
     async def reconcile(self, key: Key) -> None:
         replica_set = self.sets.get(*key)
@@ -68,46 +70,20 @@ class ReplicaSetController(Controller):
             return await self._create(replica_set, -excess)
         if excess > 0:
             for pod in sorted(pods, key=pod_status.deletion_rank)[:excess]:
-                await self._delete(replica_set, pod)
+                await self.control.delete(replica_set, pod)
         return None
 
     async def _create(self, replica_set: Object, count: int) -> StatusError | None:
         batch = FIRST_BATCH
         while count > 0:
             batch = min(batch, count)
-            results = await asyncio.gather(*(self._create_one(replica_set) for _ in range(batch)))
+            results = await asyncio.gather(*(self.control.create(replica_set) for _ in range(batch)))
             for refusal in results:
                 if refusal is not None:
                     return refusal
             count -= batch
             batch *= 2
         return None
-
-    async def _create_one(self, replica_set: Object) -> StatusError | None:
-        namespace = replica_set["metadata"]["namespace"]
-        try:
-            pod = await self.client.create("pods", pod_from_template(replica_set), namespace)
-        except StatusError as error:
-            if namespace_is_going(error):
-                return None
-            self.recorder.warning(replica_set, "FailedCreate", f"Error creating: {error.message}")
-            return error
-        self.pods.observe(pod)
-        self.recorder.normal(replica_set, "SuccessfulCreate", f"Created pod: {pod['metadata']['name']}")
-        return None
-
-    async def _delete(self, replica_set: Object, pod: Object) -> None:
-        metadata = pod["metadata"]
-        try:
-            answer = await self.client.delete("pods", metadata["name"], metadata["namespace"], uid=metadata["uid"])
-        except StatusError as error:
-            if error.code in (404, 409):  # gone already, or another of the same name
-                return
-            self.recorder.warning(replica_set, "FailedDelete", f"Error deleting: {error.message}")
-            raise
-        if answer.get("kind") == "Pod" and answer["metadata"].get("deletionTimestamp"):
-            self.pods.observe(answer)
-        self.recorder.normal(replica_set, "SuccessfulDelete", f"Deleted pod: {metadata['name']}")
 
     async def _count(self, key: Key, replica_set: Object, selector: LabelSelector, failure: StatusError | None) -> None:
         mine = self.pods.indexed(owners.BY_OWNER, replica_set["metadata"]["uid"])
@@ -121,23 +97,6 @@ class ReplicaSetController(Controller):
         )
         if pending := [seconds for seconds in waits if seconds > 0]:
             self.queue.add_after(key, min(pending) + 0.01)
-
-
-def pod_from_template(owner: Object) -> Object:
-    """The pod that a workload's `spec.template` describes, controlled by that workload; the API completes its name."""
-    template = owner["spec"]["template"]
-    metadata = template.get("metadata") or {}
-    kept = {name: metadata[name] for name in ("labels", "annotations", "finalizers") if metadata.get(name)}
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {
-            "generateName": f"{owner['metadata']['name']}-",
-            **kept,
-            "ownerReferences": [owners.controller_reference(owner)],
-        },
-        "spec": template["spec"],
-    }
 
 
 def _status(replica_set: Object, pods: list[Object], waits: list[float]) -> Object:

@@ -13,13 +13,16 @@ from fractions import Fraction
 from meshdojo.cluster.client import Object
 from meshdojo.cluster.errors import StatusError
 from meshdojo.cluster.informer import Key, key_of
-from meshdojo.kubernetes.controllers import pod_status, quantities
+from meshdojo.kubernetes.controllers import pod_status
 from meshdojo.kubernetes.controllers.controller import Cluster, Controller
+from meshdojo.kubernetes.schema import quantity
 from meshdojo.kubernetes.selectors import LabelSelector
 from meshdojo.kubernetes.timestamps import now
 
 RESOURCES = ("cpu", "memory")
 BY_NODE = "node"
+# What a cordoned node counts as, whether or not it has the taint yet.
+CORDON = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
 
 
 class Scheduler(Controller):
@@ -93,7 +96,8 @@ class Scheduler(Controller):
 
     def _unfit(self, pod: Object, node: Object) -> list[str]:
         """Why the pod cannot run on this node; [] if it can."""
-        if node["spec"].get("unschedulable"):
+        tolerations = pod["spec"].get("tolerations") or ()
+        if node["spec"].get("unschedulable") and not any(_tolerates(one, CORDON) for one in tolerations):
             return ["node(s) were unschedulable"]
         if not _selected(pod["spec"], node):
             return ["node(s) didn't match Pod's node affinity/selector"]
@@ -109,7 +113,7 @@ class Scheduler(Controller):
         for resource in RESOURCES:
             request = requested(pod, resource)
             used = sum((requested(one, resource) for one in there), Fraction(0)) if request else 0
-            if request and used + request > quantities.parse(allocatable.get(resource, "0")):
+            if request and used + request > quantity.parse(allocatable.get(resource, "0")):
                 reasons.append(f"Insufficient {resource}")
         return reasons
 
@@ -128,7 +132,7 @@ def requested(pod: Object, resource: str) -> Fraction:
 
 
 def _request(container: Object, resource: str) -> Fraction:
-    return quantities.parse(((container.get("resources") or {}).get("requests") or {}).get(resource, 0))
+    return quantity.parse(((container.get("resources") or {}).get("requests") or {}).get(resource, "0"))
 
 
 def _is_waiting(pod: Object) -> bool:
@@ -145,10 +149,25 @@ def _selected(spec: Object, node: Object) -> bool:
         "requiredDuringSchedulingIgnoredDuringExecution"
     )
     terms = (affinity or {}).get("nodeSelectorTerms")
-    return terms is None or any(_matches(term, labels) for term in terms)
+    return terms is None or any(_matches(term, node) for term in terms)
 
 
-def _matches(term: Object, labels: Mapping[str, str]) -> bool:
+def runs_on(pod: Object, node: Object) -> bool:
+    """Whether the pod's selectors and tolerations allow this node (that it is cordoned or full is another matter)."""
+    return _selected(pod["spec"], node) and _untolerated(pod["spec"], node) is None
+
+
+def _matches(term: Object, node: Object) -> bool:
+    labels = node["metadata"].get("labels") or {}
+    fields = LabelSelector.from_object({"matchExpressions": term.get("matchFields")})
+    if not fields.matches_labels({"metadata.name": node["metadata"]["name"]}):
+        return False
+    if term.get("matchFields") and not term.get("matchExpressions"):
+        return True
+    return _matches_labels(term, labels)
+
+
+def _matches_labels(term: Object, labels: Mapping[str, str]) -> bool:
     expressions = [one for one in term.get("matchExpressions") or () if one["operator"] not in ("Gt", "Lt")]
     compared = [one for one in term.get("matchExpressions") or () if one["operator"] in ("Gt", "Lt")]
     if not LabelSelector.from_object({"matchExpressions": expressions}).matches_labels(labels):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+
 from meshdojo.cluster.client import Object, Propagation
 from meshdojo.kubernetes.requests import Options
+from meshdojo.kubernetes.schema.defaults.workloads import default_job
 from meshdojo.kubernetes.strategies.strategy import Strategy, with_field
 
 JOB_WARNING = (
@@ -29,6 +32,12 @@ class DeploymentStrategy(Strategy):
 
 class JobStrategy(Strategy):
     """Source: pkg/registry/batch/job/strategy.go."""
+
+    def prepare_create(self, obj: Object) -> Object:
+        """The selector and labels that tie pods to their job need its uid, which it has only now."""
+        job = copy.deepcopy(super().prepare_create(obj))
+        default_job(job)
+        return job
 
     def default_propagation(self, options: Options) -> Propagation:
         """batch/v1 keeps the pods, and says so."""
