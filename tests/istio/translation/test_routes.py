@@ -1,0 +1,206 @@
+"""Which cluster a call ends at: VirtualServices judged without an Envoy, by a small reading of Envoy's rules."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from tests.istio.world import service_objects, snapshot
+
+from meshdojo.istio.ca import CertificateAuthority
+from meshdojo.istio.messages import RouteConfiguration
+from meshdojo.istio.proxy import Proxy
+from meshdojo.istio.resource import RDS
+from meshdojo.istio.translation.translator import Translation
+
+CLIENT = Proxy("sidecar", "127.64.1.9", "client", "fleet", labels={"app": "client"})
+AUTHORITY = CertificateAuthority.create()
+SERVICES = "\n---\n".join(
+    service_objects(name, f"127.200.1.{number}", {"app": name}, [], [("http", 8080, 8080)])
+    for number, name in enumerate(("web", "api"), 1)
+)
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request of a client in the mesh."""
+
+    host: str = "web"
+    path: str = "/"
+    method: str = "GET"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def route_of(objects: str, call: Call, port: int = 8080, proxy: Proxy = CLIENT) -> Any:
+    """The Envoy route that takes the call; None for a 404."""
+    translation = Translation(snapshot(f"{SERVICES}\n---\n{objects}"), AUTHORITY)
+    resource = translation.resources(proxy, RDS, [str(port)])[str(port)]
+    configuration = resource.decode(RouteConfiguration)
+    hosts = {domain: host for host in configuration.virtual_hosts for domain in host.domains}
+    virtual_host = hosts.get(call.host, hosts["*"])
+    return next((route for route in virtual_host.routes if fits(route.match, call)), None)
+
+
+def fits(match: Any, call: Call) -> bool:
+    path, _, query = call.path.partition("?")
+    kind = match.WhichOneof("path_specifier")
+    paths = {
+        "prefix": path.startswith(match.prefix),
+        "path": path == match.path,
+        "safe_regex": bool(re.fullmatch(match.safe_regex.regex, path)),
+    }
+    headers = {**call.headers, ":method": call.method, ":authority": call.host}
+    given = dict(pair.split("=") for pair in query.split("&") if pair)
+    return (
+        paths[kind]
+        and all(header_fits(one, headers) for one in match.headers)
+        and all(header_fits(one, given) for one in match.query_parameters)
+    )
+
+
+def header_fits(matcher: Any, headers: Mapping[str, str]) -> bool:
+    value = headers.get(matcher.name)
+    if not matcher.HasField("string_match"):
+        found = value is not None
+    elif value is None and not getattr(matcher, "treat_missing_header_as_empty", False):
+        return False
+    else:
+        found = text_fits(matcher.string_match, value or "")
+    return found is not getattr(matcher, "invert_match", False)
+
+
+def text_fits(matcher: Any, text: str) -> bool:
+    kind = matcher.WhichOneof("match_pattern")
+    if kind == "safe_regex":
+        return bool(re.fullmatch(matcher.safe_regex.regex, text))
+    return text == matcher.exact if kind == "exact" else text.startswith(matcher.prefix)
+
+
+def virtual_service(http: str, name: str = "web", host: str = "web", **metadata: str) -> str:
+    more = "".join(f", {key}: {value}" for key, value in metadata.items())
+    return f"""
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {{name: {name}{more}}}
+spec:
+  hosts: [{host}]
+  http: {http}
+"""
+
+
+def cluster(objects: str, call: Call, **more: Any) -> str | None:
+    route = route_of(objects, call, **more)
+    return str(route.route.cluster) if route is not None else None
+
+
+WEB = "outbound|8080||web.fleet.svc.cluster.local"
+API = "outbound|8080||api.fleet.svc.cluster.local"
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["web", "web.fleet", "web.fleet.svc", "web.fleet.svc.cluster.local", "web.fleet.svc.cluster.local.", "127.200.1.1"],
+)
+def test_every_name_of_a_service_leads_to_it(host: str) -> None:
+    assert cluster("", Call(host)) == WEB
+
+
+def test_short_names_are_those_of_the_clients_namespace() -> None:
+    stranger = Proxy("sidecar", "127.64.1.8", "client", "other")
+    assert cluster("", Call("web"), proxy=stranger) == "PassthroughCluster"
+    assert cluster("", Call("web.fleet"), proxy=stranger) == WEB
+
+
+TO_API = "route: [{destination: {host: api}}]"
+
+
+@pytest.mark.parametrize(
+    ("match", "hits", "misses"),
+    [
+        ("uri: {prefix: /two}", [Call(path="/two"), Call(path="/twofold")], [Call(path="/one"), Call(path="/TWO")]),
+        ("uri: {exact: /two}", [Call(path="/two?x=1")], [Call(path="/two/"), Call(path="/twofold")]),
+        ('uri: {regex: "/t[a-z]o"}', [Call(path="/two")], [Call(path="/two/x")]),
+        ("headers: {x-a: {exact: b}}", [Call(headers={"x-a": "b"})], [Call(), Call(headers={"x-a": "bc"})]),
+        ("headers: {x-a: {}}", [Call(headers={"x-a": ""})], [Call()]),
+        ("headers: {x-a: {prefix: b}}", [Call(headers={"x-a": "bc"})], [Call(headers={"x-a": "cb"})]),
+        ("withoutHeaders: {x-a: {exact: b}}", [Call(), Call(headers={"x-a": "c"})], [Call(headers={"x-a": "b"})]),
+        ("withoutHeaders: {x-a: {}}", [Call()], [Call(headers={"x-a": "c"})]),
+        ("method: {exact: POST}", [Call(method="POST")], [Call()]),
+        ("authority: {prefix: web.fl}", [Call("web.fleet")], [Call("web")]),
+        ("queryParams: {q: {exact: '1'}}", [Call(path="/?q=1")], [Call(path="/?q=2"), Call(path="/")]),
+        ("port: 8080", [Call()], []),
+        ("port: 8081", [], [Call()]),
+        ("sourceLabels: {app: client}", [Call()], []),
+        ("sourceLabels: {app: other}", [], [Call()]),
+        ("sourceNamespace: fleet", [Call()], []),
+        ("sourceNamespace: other", [], [Call()]),
+        ("gateways: [edge]", [], [Call()]),
+        ("gateways: [mesh]", [Call()], []),
+    ],
+)
+def test_matches(match: str, hits: list[Call], misses: list[Call]) -> None:
+    objects = virtual_service(f"[{{match: [{{{match}}}], {TO_API}}}, {{route: [{{destination: {{host: web}}}}]}}]")
+    assert [cluster(objects, call) for call in hits] == [API] * len(hits)
+    assert [cluster(objects, call) for call in misses] == [WEB] * len(misses)
+
+
+def test_without_a_match_there_is_no_route() -> None:
+    objects = virtual_service(f"[{{match: [{{uri: {{prefix: /a}}}}], {TO_API}}}]")
+    assert cluster(objects, Call(path="/b")) is None
+
+
+def test_the_oldest_virtual_service_owns_the_host_alone() -> None:
+    young = virtual_service(f"[{{{TO_API}}}]", name="young", creationTimestamp='"2026-03-01T00:00:00Z"')
+    old = virtual_service("[{match: [{uri: {prefix: /a}}], route: [{destination: {host: web}}]}]", name="old")
+    assert cluster(f"{young}\n---\n{old}", Call(path="/a")) == WEB
+    assert cluster(f"{young}\n---\n{old}", Call(path="/b")) is None
+
+
+def test_hosts_that_are_no_service_are_served_on_port_80() -> None:
+    objects = virtual_service(f"[{{{TO_API}}}]", host="anything.example")
+    assert cluster(objects, Call("anything.example"), port=80) == "outbound|8080||api.fleet.svc.cluster.local"
+
+
+def test_a_destination_may_name_its_port() -> None:
+    objects = virtual_service("[{route: [{destination: {host: api, port: {number: 9999}, subset: v1}}]}]")
+    assert cluster(objects, Call()) == "outbound|9999|v1|api.fleet.svc.cluster.local"
+
+
+def test_missing_weights_are_zero_and_get_nothing() -> None:
+    objects = virtual_service("[{route: [{destination: {host: api}, weight: 5}, {destination: {host: web}}]}]")
+    assert cluster(objects, Call()) == API
+
+
+@pytest.mark.parametrize(
+    ("retries", "retry_on", "number", "codes"),
+    [
+        ("", "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes", 2, []),
+        (
+            "retries: {attempts: 3}",
+            "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes",
+            3,
+            [],
+        ),
+        ("retries: {attempts: 1, retryOn: 5xx}", "5xx", 1, []),
+        ('retries: {attempts: 1, retryOn: "503"}', "retriable-status-codes", 1, [503]),
+        ('retries: {attempts: 1, retryOn: "reset,503"}', "reset,retriable-status-codes", 1, [503]),
+    ],
+)
+def test_retries(retries: str, retry_on: str, number: int, codes: list[int]) -> None:
+    separator = ", " if retries else ""
+    route = route_of(virtual_service(f"[{{{retries}{separator}{TO_API}}}]"), Call())
+    policy = route.route.retry_policy
+    assert (policy.retry_on, policy.num_retries.value, list(policy.retriable_status_codes)) == (retry_on, number, codes)
+
+
+def test_retries_can_be_turned_off() -> None:
+    route = route_of(virtual_service(f"[{{retries: {{attempts: 0}}, {TO_API}}}]"), Call())
+    assert not route.route.HasField("retry_policy")
+
+
+def test_there_is_no_timeout_unless_one_is_given() -> None:
+    assert route_of(virtual_service(f"[{{{TO_API}}}]"), Call()).route.timeout.seconds == 0
+    assert route_of(virtual_service(f"[{{timeout: 3s, {TO_API}}}]"), Call()).route.timeout.seconds == 3
