@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, async_playwright, expect
 
 # So that the tests of this folder can share `samples`.
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -71,6 +71,10 @@ def browser_path() -> str | None:
     if not system and not list(bundled.glob("chromium*")):
         pytest.skip("no browser: install Debian's chromium, or run `playwright install chromium`")
     return system
+
+
+# What is expected comes in milliseconds; a busy machine may take its time.
+expect.set_options(timeout=60_000)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Container
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -226,7 +226,7 @@ class FakeJudge:
     async def status(self) -> MeshStatus:
         return self.mesh
 
-    async def watch(self, lab: str, recheck: asyncio.Event) -> AsyncGenerator[Update, None]:
+    async def watch(self, lab: str, recheck: asyncio.Event, passed: Container[str]) -> AsyncGenerator[Update, None]:
         queue = self.watching[lab] = asyncio.Queue()
         self.started.set()
         try:

@@ -113,7 +113,7 @@ async def test_commands_can_be_copied_and_diagrams_are_drawn(
         assert copied == "kubectl apply -f - <<EOF\nkind: DestinationRule\nEOF\n"
         await page.locator(".diagram").scroll_into_view_if_needed()
         picture = page.frame_locator(".diagram iframe").locator("svg").first
-        await expect(picture).to_contain_text("ingress gateway", timeout=30_000)
+        await expect(picture).to_contain_text("ingress gateway")
         await expect(page.locator(".diagram-source")).to_be_hidden()
         assert complaints == []
 
@@ -198,7 +198,7 @@ async def open_everything(page: Page) -> None:
     await page.locator(".question input[type=radio]").first.check()
     await page.locator(".question button").first.click()
     await expect(page.locator(".explanation").first).to_be_visible()
-    await expect(page.frame_locator(".diagram iframe").locator("svg").first).to_be_visible(timeout=30_000)
+    await expect(page.frame_locator(".diagram iframe").locator("svg").first).to_be_visible()
 
 
 async def violations(page: Page) -> list[str]:

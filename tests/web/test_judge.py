@@ -105,12 +105,13 @@ async def take(updates: AsyncGenerator[Update, None], count: int) -> list[Update
 async def test_tasks_are_judged_and_those_that_passed_come_last(rounds: Rounds, tmp_path: Path) -> None:
     (tmp_path / "kubeconfig").write_text(KUBECONFIG)
     rounds.outcomes = {"split.hidden": FINE, "split.preview": FINE}
-    recheck = asyncio.Event()
-    async with contextlib.aclosing(cluster_judge(tmp_path / "kubeconfig").watch("split", recheck)) as updates:
+    recheck, passed = asyncio.Event(), set[str]()
+    async with contextlib.aclosing(cluster_judge(tmp_path / "kubeconfig").watch("split", recheck, passed)) as updates:
         seen = await take(updates, 5)
         assert [type(update) for update in seen] == [Checking, Checking, Judged, Checking, Judged]
         assert [update.task for update in seen] == ["dark", "dark", "dark", "tenth", "tenth"]
         assert [update.verdict.outcome for update in seen if isinstance(update, Judged)] == ["pass", "fail"]
+        passed.add("dark")
         recheck.set()
         assert [update.task for update in await take(updates, 5)] == ["tenth", "tenth", "tenth", "dark", "dark"]
     assert rounds.orders == [
@@ -121,7 +122,7 @@ async def test_tasks_are_judged_and_those_that_passed_come_last(rounds: Rounds, 
 
 async def test_without_a_cluster_it_says_so_and_notices_one(rounds: Rounds, tmp_path: Path) -> None:
     kubeconfig = tmp_path / "kubeconfig"
-    async with contextlib.aclosing(cluster_judge(kubeconfig).watch("split", asyncio.Event())) as updates:
+    async with contextlib.aclosing(cluster_judge(kubeconfig).watch("split", asyncio.Event(), ())) as updates:
         for update in await take(updates, 2):
             assert isinstance(update, Judged)
             assert (update.verdict.outcome, update.verdict.reason) == ("error", "No mesh is running.")
@@ -134,7 +135,7 @@ async def test_without_a_cluster_it_says_so_and_notices_one(rounds: Rounds, tmp_
 async def test_another_kubeconfig_means_another_cluster(rounds: Rounds, tmp_path: Path) -> None:
     kubeconfig = tmp_path / "kubeconfig"
     kubeconfig.write_text(KUBECONFIG)
-    async with contextlib.aclosing(cluster_judge(kubeconfig).watch("split", asyncio.Event())) as updates:
+    async with contextlib.aclosing(cluster_judge(kubeconfig).watch("split", asyncio.Event(), ())) as updates:
         await take(updates, 5)
         kubeconfig.write_text(KUBECONFIG.replace("127.0.0.1", "127.0.0.2"))
         await take(updates, 5)
@@ -149,7 +150,9 @@ async def test_a_check_that_does_not_exist_is_the_labs_fault(tmp_path: Path, mon
         yield  # so that this is a generator
 
     monkeypatch.setattr(judging, "watch", refuse)
-    async with contextlib.aclosing(cluster_judge(tmp_path / "kubeconfig").watch("split", asyncio.Event())) as updates:
+    async with contextlib.aclosing(
+        cluster_judge(tmp_path / "kubeconfig").watch("split", asyncio.Event(), ())
+    ) as updates:
         for update in await take(updates, 2):
             assert isinstance(update, Judged)
             assert update.verdict.reason == "This lab is broken: check 'split.hidden' does not exist."
@@ -157,6 +160,8 @@ async def test_a_check_that_does_not_exist_is_the_labs_fault(tmp_path: Path, mon
 
 async def test_a_lab_that_is_gone_has_nothing_to_judge(rounds: Rounds, tmp_path: Path) -> None:
     (tmp_path / "kubeconfig").write_text(KUBECONFIG)
-    async with contextlib.aclosing(cluster_judge(tmp_path / "kubeconfig").watch("gone", asyncio.Event())) as updates:
+    async with contextlib.aclosing(
+        cluster_judge(tmp_path / "kubeconfig").watch("gone", asyncio.Event(), ())
+    ) as updates:
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(anext(updates), 0.2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Container
 from dataclasses import replace
 from pathlib import Path
 
@@ -114,11 +114,11 @@ async def test_a_judge_that_dies_is_started_again(
     class Mortal(FakeJudge):
         deaths = 0
 
-        async def watch(self, lab: str, recheck: asyncio.Event) -> AsyncGenerator[Update, None]:
+        async def watch(self, lab: str, recheck: asyncio.Event, passed: Container[str]) -> AsyncGenerator[Update, None]:
             if self.deaths < 2:
                 self.deaths += 1
                 raise RuntimeError("the judge has fainted")
-            async for update in super().watch(lab, recheck):
+            async for update in super().watch(lab, recheck, passed):
                 yield update
 
     monkeypatch.setattr(live, "RESTART_DELAY", 0.0)

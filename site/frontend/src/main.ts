@@ -13,6 +13,7 @@ serveCopyButtons(document);
 servePopovers();
 serveForms();
 localiseTimes(document);
+setInterval(() => localiseTimes(document), 30_000);
 followOutline();
 drawDiagrams(document);
 listen();

@@ -4,7 +4,8 @@ const MINUTE = 60_000;
 export function localiseTimes(root: ParentNode): void {
   for (const element of root.querySelectorAll<HTMLTimeElement>("time[datetime]")) {
     const moment = new Date(element.dateTime);
-    if (!Number.isNaN(moment.getTime())) element.textContent = words(moment, new Date());
+    const text = Number.isNaN(moment.getTime()) ? element.textContent : words(moment, new Date());
+    if (text !== element.textContent) element.textContent = text;
   }
 }
 

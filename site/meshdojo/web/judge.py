@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Container, Mapping, Sequence
 from pathlib import Path
 
 from meshdojo.backends.base import Backend, Status
@@ -40,9 +40,8 @@ class ClusterJudge:
         """What the backend says of itself."""
         return mesh_status(self._backend.name, await self._backend.status())
 
-    async def watch(self, lab: str, recheck: asyncio.Event) -> AsyncGenerator[Update, None]:
+    async def watch(self, lab: str, recheck: asyncio.Event, passed: Container[str]) -> AsyncGenerator[Update, None]:
         """See `live.Judge`. Opens the cluster anew when its kubeconfig has changed (another start, another address)."""
-        passed: set[str] = set()
         path = self._backend.kubeconfig
         while True:
             stamp = _stamp(path)
@@ -64,9 +63,9 @@ class ClusterJudge:
         """Nothing is kept between two watches."""
 
     async def _judge(
-        self, client: HTTPClient, lab: str, passed: set[str], recheck: asyncio.Event
+        self, client: HTTPClient, lab: str, passed: Container[str], recheck: asyncio.Event
     ) -> AsyncGenerator[Update, None]:
-        """Outcomes of checks, gathered into verdicts on tasks. `passed` is what passed last: it is judged last."""
+        """Outcomes of checks, gathered into verdicts on tasks."""
         this = _Round({}, passed)
 
         def order() -> list[str]:
@@ -81,7 +80,6 @@ class ClusterJudge:
                         yield Checking(this.task_of(event.check))
                     elif not isinstance(event, Settled):
                         for task, verdict in this.take(event):
-                            (passed.add if verdict.outcome == "pass" else passed.discard)(task)
                             yield Judged(task, verdict)
         except UnknownCheck as error:
             for update in self._all(lab, Verdict("error", f"This lab is broken: {error}.", hint="Mend its lab.md.")):
@@ -95,7 +93,7 @@ class ClusterJudge:
 class _Round:
     """One round over a lab: tasks that have not passed come first. Tasks may share a check; it is made once."""
 
-    def __init__(self, checks: Checks, passed: set[str]) -> None:
+    def __init__(self, checks: Checks, passed: Container[str]) -> None:
         self._open = {task: checks[task] for task in sorted(checks, key=lambda task: task in passed)}
         self._found: dict[str, Result] = {}
 

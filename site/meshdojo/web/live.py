@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Container
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -64,13 +64,14 @@ class Judge(Protocol):
     `watch` judges every task of a lab at once, and again within a second of a change in the cluster, but not of
     its own traffic. One check runs at a time; changes that come meanwhile lead to one more round. It ends only when
     it is closed. What stops it from judging is a verdict 'error', not an exception. A `recheck` makes it judge now.
+    Tasks in `passed` (kept current by the caller) passed at some time: the others are more urgent.
     """
 
     async def status(self) -> MeshStatus:
         """How the mesh is; answers within a second and never raises."""
         ...
 
-    def watch(self, lab: str, recheck: asyncio.Event) -> AsyncGenerator[Update, None]: ...
+    def watch(self, lab: str, recheck: asyncio.Event, passed: Container[str]) -> AsyncGenerator[Update, None]: ...
 
     async def close(self) -> None: ...
 
@@ -148,9 +149,10 @@ class LiveLab:
             changed.set()
 
     async def _run(self) -> None:
+        passed = self.state.progress.passed_at
         while True:
             try:
-                async with contextlib.aclosing(self._judge.watch(self._lab, self.recheck)) as updates:
+                async with contextlib.aclosing(self._judge.watch(self._lab, self.recheck, passed)) as updates:
                     async for update in updates:
                         await self._apply(update)
             except Exception:

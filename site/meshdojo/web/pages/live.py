@@ -89,8 +89,9 @@ def _mesh_fragments(site: Site) -> Iterator[Fragment]:
 
 def _task_fragments(site: Site, tasks: list[TaskState]) -> Iterator[Fragment]:
     for task in tasks:
-        say = f"Task {task.number} passed: {task.title}" if task.state == "passed" and not task.checking else ""
+        say = f"Task {task.number} passed: {task.title}" if task.state == "passed" else ""
         yield Fragment(f"state-{task.id}", site.render("parts/task_state.html", task=task), say)
+        yield Fragment(f"checking-{task.id}", "checking…" if task.checking else "")
 
 
 def _why_fragments(site: Site, chapter: Chapter, tasks: list[TaskState]) -> Iterator[Fragment]:
