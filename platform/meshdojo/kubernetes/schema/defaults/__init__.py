@@ -22,6 +22,7 @@ _DEFAULTS: dict[tuple[str, str], Callable[[Object], None]] = {
     ("", "Secret"): objects.default_secret,
     ("", "Endpoints"): networking.default_endpoints,
     ("", "Event"): objects.default_event,
+    ("events.k8s.io", "Event"): objects.default_new_event,
     ("", "PersistentVolume"): objects.default_persistent_volume,
     ("", "PersistentVolumeClaim"): objects.default_persistent_volume_claim,
     ("", "LimitRange"): objects.default_limit_range,

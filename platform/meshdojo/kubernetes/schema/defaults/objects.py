@@ -51,6 +51,11 @@ def default_limit_range(limits: Object) -> None:
                 item[name] = value
 
 
+def default_new_event(event: Object) -> None:
+    """An event in the shape of events.k8s.io."""
+    event.setdefault("eventTime", None)
+
+
 def default_event(event: Object) -> None:
     """Three fields are always written, also when they are empty."""
     event.setdefault("eventTime", None)
