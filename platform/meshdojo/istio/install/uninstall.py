@@ -66,5 +66,5 @@ async def _delete(client: HTTPClient, resource: str, name: str, namespace: str |
             return 0
         raise
     kind = await client.discovery.resource(resource)
-    report(f"  Removed {kind.group or ''}/{kind.version}, Kind={kind.kind}/{name}.{namespace or ''}.")
+    report(f"  Removed {kind.group}/{kind.version}, Kind={kind.kind}/{name}.{namespace or ''}.")
     return 1

@@ -52,10 +52,11 @@ def _row(entry: JSON) -> tuple[str, str, str, str, str]:
 
 
 def subscribed(entry: JSON) -> str:
-    """``4 (CDS,LDS,EDS,RDS)``; types that the proxy refused are marked."""
-    shown = [f"{name}{_mark(entry, name)}" for name in TYPES if name in (entry.get("subscribed") or ())]
+    """``4 (CDS,LDS,EDS,RDS)``; a type that the proxy refused is marked."""
+    found = {one["type"]: one for one in (entry.get("resources") or {}).values()}
+    shown = [f"{name}{_mark(found[name])}" for name in TYPES if name in found]
     return f"{len(shown)} ({','.join(shown)})"
 
 
-def _mark(entry: JSON, name: str) -> str:
-    return "!ERROR" if name in (entry.get("rejected") or ()) else ""
+def _mark(one: JSON) -> str:
+    return " REFUSED" if one.get("error") else ""

@@ -1,0 +1,143 @@
+"""Installing, against a double of the API that remembers what was applied and when."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Any, cast
+
+import pytest
+
+from meshdojo.cluster.client import ObjectList, WatchEvent
+from meshdojo.cluster.errors import StatusError
+from meshdojo.cluster.http import HTTPClient
+from meshdojo.istio.install.apply import NotReady, available, install
+from meshdojo.istio.install.options import load
+from meshdojo.istio.install.uninstall import uninstall
+
+JSON = dict[str, Any]
+READY = {"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "readyReplicas": 1, "availableReplicas": 1}
+
+
+class Cluster:
+    """Deployments become ready at once, unless they are `broken`."""
+
+    def __init__(self, broken: str = "", refused: str = "") -> None:
+        self.applied: list[JSON] = []
+        self.deleted: list[str] = []
+        self._broken = broken
+        self._refused = refused
+        self.validators: dict[str, JSON] = {}
+
+    async def apply(self, one: JSON, *, field_manager: str) -> None:
+        await asyncio.sleep(0)
+        if one["metadata"]["name"] == self._refused:
+            raise StatusError(403, "Forbidden", f"{self._refused} is forbidden")
+        self.applied.append(one)
+
+    async def get(self, resource: str, name: str, namespace: str | None = None) -> JSON:
+        if resource.startswith("validating") and name in self.validators:
+            return self.validators[name]
+        if resource == "deployments.apps":
+            return {"spec": {"selector": {"matchLabels": {"app": name}}}}
+        raise StatusError(404, "NotFound", f"{name} not found")
+
+    async def list(self, resource: str, namespace: str | None = None, *, labels: str = "") -> ObjectList:
+        if resource == "pods":
+            waiting = {"reason": "ImagePullBackOff", "message": "no such image"}
+            status = {"containerStatuses": [{"state": {"waiting": waiting}}]}
+            return ObjectList([{"metadata": {"name": "istiod-1"}, "status": status}], "1")
+        if resource == "services":
+            return ObjectList([{"metadata": {"name": "istiod", "namespace": "istio-system"}}], "1")
+        return ObjectList([], "1")
+
+    async def watch(self, resource: str, namespace: str, *, fields: str) -> AsyncGenerator[WatchEvent, None]:
+        name = fields.partition("=")[2]
+        status = {} if name == self._broken else READY
+        yield WatchEvent(
+            "ADDED", {"metadata": {"name": name, "generation": 1}, "spec": {"replicas": 1}, "status": status}
+        )
+        if name == self._broken:
+            await asyncio.Event().wait()
+
+    async def delete(self, resource: str, name: str, namespace: str | None, *, propagation: str) -> None:
+        if resource.startswith("custom") and not name.startswith("gateways"):
+            raise StatusError(404, "NotFound", f"{name} not found")
+        self.deleted.append(f"{resource}/{name}")
+
+    @property
+    def discovery(self) -> Cluster:
+        return self
+
+    async def resource(self, name: str) -> Any:
+        from meshdojo.cluster.resources import Resource
+
+        plural, _, group = name.partition(".")
+        return Resource(group, "v1", plural, plural.capitalize(), True)
+
+
+def client(cluster: Cluster) -> HTTPClient:
+    return cast(HTTPClient, cluster)
+
+
+def test_everything_is_applied_in_an_order_that_works() -> None:
+    cluster = Cluster()
+    reported: list[str] = []
+    asyncio.run(install(client(cluster), load(["profile=demo"]), lambda part: reported.append(part.name)))
+    kinds = [one["kind"] for one in cluster.applied]
+    assert kinds[0] == "Namespace"
+    first_pod = kinds.index("Deployment")
+    assert {"ServiceAccount", "ConfigMap", "Service", "CustomResourceDefinition"} <= set(kinds[:first_pod])
+    assert not {"ServiceAccount", "ConfigMap", "Service", "CustomResourceDefinition"} & set(kinds[first_pod:])
+    assert reported == ["Istio core", "Istiod", "Ingress gateways", "Egress gateways"]
+
+
+def test_installing_again_keeps_the_webhook_closed() -> None:
+    cluster = Cluster()
+    name = "istiod-default-validator"
+    cluster.validators[name] = {"webhooks": [{"name": "validation.istio.io", "failurePolicy": "Fail"}]}
+    asyncio.run(install(client(cluster), load(["profile=minimal"])))
+    applied = {one["metadata"]["name"]: one for one in cluster.applied}
+    assert applied[name]["webhooks"][0]["failurePolicy"] == "Fail"
+    assert applied["istio-validator-istio-system"]["webhooks"][0]["failurePolicy"] == "Ignore"
+
+
+def test_what_does_not_become_ready_says_why() -> None:
+    with pytest.raises(NotReady) as caught:
+        asyncio.run(install(client(Cluster(broken="istiod")), load(["profile=minimal"]), seconds=0.01))
+    text = str(caught.value)
+    assert text.startswith("Deployment/istio-system/istiod is not ready after ")
+    assert text.endswith("; pod istiod-1: ImagePullBackOff: no such image")
+
+
+def test_a_refusal_of_the_api_is_passed_on() -> None:
+    with pytest.raises(StatusError, match="istiod is forbidden"):
+        asyncio.run(install(client(Cluster(refused="istiod")), load(["profile=minimal"])))
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [({}, True), ({"readyReplicas": 0}, False), ({"observedGeneration": 0}, False), ({"replicas": 2}, False)],
+)
+def test_when_a_rollout_is_complete(change: JSON, expected: bool) -> None:
+    assert (
+        available({"metadata": {"generation": 1}, "spec": {"replicas": 1}, "status": {**READY, **change}}) is expected
+    )
+
+
+def test_uninstall_reports_what_was_there() -> None:
+    cluster = Cluster()
+    lines: list[str] = []
+    count = asyncio.run(uninstall(client(cluster), report=lines.append))
+    assert count == 2
+    assert cluster.deleted == [
+        "services/istiod",
+        "customresourcedefinitions.apiextensions.k8s.io/gateways.networking.istio.io",
+    ]
+    assert lines[0] == "  Removed /v1, Kind=Services/istiod.istio-system."
+
+
+def test_uninstall_of_a_revision_leaves_the_crds() -> None:
+    cluster = Cluster()
+    asyncio.run(uninstall(client(cluster), "canary"))
+    assert cluster.deleted == ["services/istiod"]
