@@ -12,7 +12,7 @@ from meshdojo.kubernetes.admission.chain import Chain
 from meshdojo.kubernetes.admission.namespaces import NamespaceLifecycle
 from meshdojo.kubernetes.admission.pods import PodDefaults
 from meshdojo.kubernetes.admission.serviceaccounts import ServiceAccounts
-from meshdojo.kubernetes.admission.webhooks.calls import Caller
+from meshdojo.kubernetes.admission.webhooks.calls import Caller, Transport
 from meshdojo.kubernetes.admission.webhooks.plugins import MutatingWebhooks, ValidatingWebhooks
 from meshdojo.kubernetes.allocator import Allocator
 from meshdojo.kubernetes.auth.authentication import Authenticator
@@ -20,7 +20,6 @@ from meshdojo.kubernetes.auth.authorization import AlwaysAllow, Authorizer
 from meshdojo.kubernetes.auth.reviews import Reviews
 from meshdojo.kubernetes.auth.tokens import TokenSigner
 from meshdojo.kubernetes.deletion import Deleter
-from meshdojo.kubernetes.node import Node
 from meshdojo.kubernetes.patches.apply import Application
 from meshdojo.kubernetes.patches.patch import patcher
 from meshdojo.kubernetes.patches.strategic import wrong_type
@@ -76,7 +75,7 @@ class Api:
         self.crds = crds.CustomResourceDefinitions(store, self.catalogue)
         self.subresources = Subresources(self)
 
-    def use_node(self, node: Node) -> None:
+    def use_node(self, node: Transport) -> None:
         """Reach admission webhooks through this node. Before, calling one fails."""
         self._caller.node = node
 

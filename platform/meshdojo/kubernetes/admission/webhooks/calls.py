@@ -12,7 +12,7 @@ import ssl
 import uuid
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
 
@@ -21,7 +21,6 @@ from meshdojo.kubernetes.admission.chain import Attributes
 from meshdojo.kubernetes.admission.webhooks.matching import Webhook
 from meshdojo.kubernetes.conversion import to_version
 from meshdojo.kubernetes.endpoints import ready_endpoints
-from meshdojo.kubernetes.node import Node
 from meshdojo.kubernetes.resources import Resource
 from meshdojo.kubernetes.store import Store
 
@@ -32,6 +31,12 @@ DEFAULT_TIMEOUT_SECONDS = 10
 DEFAULT_PORT = 443
 _VERSIONS = ("admission.k8s.io/v1", "admission.k8s.io/v1beta1")
 _OPTIONS = {"CREATE": "CreateOptions", "UPDATE": "UpdateOptions", "DELETE": "DeleteOptions"}
+
+
+class Transport(Protocol):
+    """What webhooks need of the node (see `node.Node.transport`)."""
+
+    def transport(self, address: str, port: int) -> tuple[str, int]: ...
 
 
 class CallError(Exception):
@@ -61,7 +66,7 @@ class Caller:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self.node: Node | None = None
+        self.node: Transport | None = None
         self._session: ClientSession | None = None
 
     async def ask(self, webhook: Webhook, resource: Resource, attributes: Attributes) -> Verdict:

@@ -36,11 +36,6 @@ class Webhook:
         """Whether a request is refused when the webhook cannot be asked."""
         return str(self.spec.get("failurePolicy", "Fail")) == "Fail"
 
-    @property
-    def supports_dry_run(self) -> bool:
-        """Whether it promises to change nothing outside the object."""
-        return self.spec.get("sideEffects") in ("None", "NoneOnDryRun")
-
 
 class ConditionError(Exception):
     """A match condition cannot be evaluated."""

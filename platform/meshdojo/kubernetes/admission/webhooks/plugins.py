@@ -36,8 +36,6 @@ class _Webhooks:
             resource = self._matcher.match(webhook, attributes)
             if resource is None:
                 return None
-            if attributes.options.dry_run and not webhook.supports_dry_run:
-                raise errors.bad_request(f'admission webhook "{webhook.name}" does not support dry run')
             verdict = await self._caller.ask(webhook, resource, attributes)
         except (CallError, ConditionError) as error:
             if webhook.fails_closed:
