@@ -31,6 +31,8 @@ const arrow = hops => hops ? " → " + hops.map(hop).join(", ") : "";
 const hop = h => `${{h.service}} ${{h.version || ""}} (${{h.status}})` + arrow(h.upstreams);
 async function refresh() {{
   const answer = await fetch("/api/vehicles").then(r => r.json()).catch(e => ({{error: String(e)}}));
+  // Another version answers now: load the page again, which may or may not come from that version.
+  if (answer.version && answer.version !== "{version}") return location.reload();
   main.replaceChildren(...(answer.vehicles || []).map(v => {{
     const box = document.createElement("div");
     box.className = "vehicle";

@@ -94,6 +94,7 @@ async def test_the_two_versions_of_the_page_differ_to_the_eye() -> None:
     assert "<title>Fleet, experimental</title>" in experimental
     assert 'class="list"' in original
     assert 'class="map"' in experimental
+    assert 'answer.version !== "experimental"' in experimental
 
 
 async def test_the_front_answers_json_to_who_asks_for_it() -> None:
