@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from fractions import Fraction
 
 from meshdojo.cluster.client import Object
 from meshdojo.cluster.errors import StatusError
@@ -112,17 +111,17 @@ class Scheduler(Controller):
         reasons = ["Too many pods"] if len(there) + 1 > int(allocatable.get("pods", "0")) else []
         for resource in RESOURCES:
             request = requested(pod, resource)
-            used = sum((requested(one, resource) for one in there), Fraction(0)) if request else 0
+            used = sum(requested(one, resource) for one in there) if request else 0
             if request and used + request > quantity.parse(allocatable.get(resource, "0")):
                 reasons.append(f"Insufficient {resource}")
         return reasons
 
 
-def requested(pod: Object, resource: str) -> Fraction:
-    """What a pod asks of a resource in all: containers and sidecars together, or the largest init container."""
+def requested(pod: Object, resource: str) -> int:
+    """What a pod asks of a resource in all (billionths): containers and sidecars, or the largest init container."""
     spec = pod["spec"]
-    running = sum((_request(container, resource) for container in spec.get("containers") or ()), Fraction(0))
-    largest = Fraction(0)
+    running = sum(_request(one, resource) for one in spec.get("containers") or ())
+    largest = 0
     for container in spec.get("initContainers") or ():
         if container.get("restartPolicy") == "Always":
             running += _request(container, resource)
@@ -131,7 +130,7 @@ def requested(pod: Object, resource: str) -> Fraction:
     return max(running, largest)
 
 
-def _request(container: Object, resource: str) -> Fraction:
+def _request(container: Object, resource: str) -> int:
     return quantity.parse(((container.get("resources") or {}).get("requests") or {}).get(resource, "0"))
 
 
