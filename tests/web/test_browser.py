@@ -140,7 +140,7 @@ async def test_two_tabs_share_one_stream_and_the_second_takes_over(
     async with served(settings, judge):
         first, _ = await opened(chromium, settings.entry_url)
         streams: list[str] = []
-        first.context.on("request", lambda request: streams.append(request.url) if "/live" in request.url else None)
+        first.context.on("request", lambda request: streams.append(request.url) if "lab=split" in request.url else None)
         await first.goto(f"{settings.url}/labs/split")
         second = await first.context.new_page()
         await second.goto(f"{settings.url}/labs/split")
