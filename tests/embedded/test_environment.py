@@ -10,6 +10,7 @@ import yaml
 from meshdojo.embedded import environment as module
 from meshdojo.embedded.environment import Environment
 from meshdojo.embedded.errors import EmbeddedError
+from meshdojo.network import Block
 
 
 def test_a_name_that_is_no_label_is_refused() -> None:
@@ -32,7 +33,7 @@ def test_two_environments_get_different_blocks(environment: Environment) -> None
 
 def test_a_block_in_use_at_creation_is_passed_over(environment: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Environment, "_preferred", lambda self: 40)
-    with socket.create_server((str(module.Block(40).node), module.API_PORT)), environment.prepare():
+    with socket.create_server((str(Block(40).node), module.API_PORT)), environment.prepare():
         assert environment.block.index == 41
 
 

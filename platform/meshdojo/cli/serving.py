@@ -6,7 +6,9 @@ from pathlib import Path
 
 from meshdojo.backends.base import Backend
 from meshdojo.cli.console import err, run, steps
+from meshdojo.cluster.http import HTTPClient
 from meshdojo.course.course import load_course
+from meshdojo.course.lab import Lab
 from meshdojo.embedded import directories
 from meshdojo.validation.setup import start_state
 from meshdojo.web.server import listen, serve_async
@@ -33,14 +35,23 @@ def _state_directory(name: str) -> Path:
 
 
 async def _start(backend: Backend) -> bool:
-    """True when this call started the cluster."""
+    """Start the cluster, and set up the first lab unless its namespaces are there: what a learner did is kept.
+
+    True when this call started the cluster.
+    """
     was_running = (await backend.status()).running
     with steps() as progress:
         await backend.start(progress)
         labs = load_course().labs
-        if labs and not was_running:
+        if labs and not await _is_set_up(backend, labs[0]):
             await start_state(backend, labs[0], progress)
     return not was_running
+
+
+async def _is_set_up(backend: Backend, lab: Lab) -> bool:
+    async with HTTPClient.from_kubeconfig(backend.kubeconfig) as client:
+        found = await client.list("namespaces")
+    return set(lab.namespaces()) <= {item["metadata"]["name"] for item in found.items}
 
 
 def _announce(settings: Settings) -> None:
