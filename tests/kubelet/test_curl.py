@@ -1,0 +1,231 @@
+"""The pods' curl: against servers that behave well and badly."""
+
+from __future__ import annotations
+
+import io
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from meshdojo.kubelet.tools.curl import Curl, Transfer, main, write_out
+from meshdojo.kubelet.tools.curl_options import UsageError, parse
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Type: text/plain\r\n\r\nhi\n"
+
+
+class Server:
+    """Answers each connection with the next of `answers`: bytes, 'reset' or 'silence'. Keeps the requests."""
+
+    def __init__(self, *answers: bytes | str) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self.requests: list[bytes] = []
+        self._answers = answers
+        self._kept: list[socket.socket] = []
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/"
+
+    def _serve(self) -> None:
+        for answer in self._answers:
+            connection, _ = self._listener.accept()
+            self.requests.append(connection.recv(65536))
+            if answer == "silence":
+                self._kept.append(connection)
+                continue
+            if answer == "reset":
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            else:
+                assert isinstance(answer, bytes)
+                connection.sendall(answer)
+            connection.close()
+
+    def close(self) -> None:
+        self._thread.join()
+        for connection in (*self._kept, self._listener):
+            connection.close()
+
+
+Serve = Callable[..., Server]
+
+
+@pytest.fixture(name="serve")
+def serve_fixture() -> Iterator[Serve]:
+    servers: list[Server] = []
+
+    def serve(*answers: bytes | str) -> Server:
+        servers.append(Server(*answers))
+        return servers[-1]
+
+    yield serve
+    for server in servers:
+        server.close()
+
+
+def curl(*arguments: str) -> tuple[int, str, str]:
+    """(exit code, stdout, stderr)."""
+    out, err = io.BytesIO(), io.StringIO()
+    code = Curl(parse(list(arguments)), out, err).run()
+    return code, out.getvalue().decode(), err.getvalue()
+
+
+def test_a_body_is_printed(serve: Serve) -> None:
+    server = serve(OK)
+    assert curl("-s", server.url) == (0, "hi\n", "")
+    assert server.requests[0].decode().splitlines() == [
+        "GET / HTTP/1.1", f"Host: 127.0.0.1:{server.port}", "User-Agent: curl/8.16.0", "Accept: */*", "",
+    ]  # fmt: skip
+
+
+def test_the_head_with_include_and_head(serve: Serve) -> None:
+    head = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Type: text/plain\r\n\r\n"
+    assert curl("-si", serve(OK).url) == (0, head + "hi\n", "")
+    server = serve(OK.removesuffix(b"hi\n"))
+    assert curl("-sI", server.url) == (0, head, "")
+    assert server.requests[0].startswith(b"HEAD / ")
+
+
+def test_chunks_and_bodies_without_a_length(serve: Serve) -> None:
+    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n3;x=y\r\n!!!\r\n0\r\n\r\n"
+    assert curl("-s", serve(chunked).url) == (0, "hi!!!", "")
+    assert curl("-s", serve(b"HTTP/1.0 200 OK\r\n\r\nuntil the end").url) == (0, "until the end", "")
+    assert curl("-s", serve(b"HTTP/1.1 100 Continue\r\n\r\n" + OK).url) == (0, "hi\n", "")
+
+
+def test_methods_headers_and_data(serve: Serve) -> None:
+    server = serve(OK)
+    headers = ["-H", "X-One: 1", "-H", "Accept:", "-H", "Host: web"]
+    curl("-s", "-X", "PUT", *headers, "-u", "me:pw", "-d", "a=1", "-d", "b", server.url)
+    assert server.requests[0].decode().splitlines() == [
+        "PUT / HTTP/1.1", "Host: web", "Authorization: Basic bWU6cHc=", "User-Agent: curl/8.16.0", "Content-Length: 5",
+        "Content-Type: application/x-www-form-urlencoded", "X-One: 1", "", "a=1&b",
+    ]  # fmt: skip
+    server = serve(OK)
+    curl("-s", "-G", "-d", "q=1", "--json", "{}", server.url.removesuffix("/") + "/find?x=0")
+    assert server.requests[0].startswith(b"GET /find?x=0&q=1&{} HTTP/1.1\r\n")
+    server = serve(OK)
+    curl("-s", "--json", '{"a":1}', server.url)
+    assert b"Content-Type: application/json\r\n" in server.requests[0]
+    assert server.requests[0].startswith(b"POST / ")
+
+
+def test_redirects(serve: Serve) -> None:
+    last = serve(OK, OK)
+    first = serve(f"HTTP/1.1 302 Found\r\nLocation: {last.url}there\r\nContent-Length: 4\r\n\r\ngone".encode())
+    assert curl("-sL", "-w", "%{num_redirects} %{url_effective}", "-d", "x", first.url) == (
+        0, f"hi\n1 {last.url}there", "",
+    )  # fmt: skip
+    assert last.requests[0].startswith(b"GET /there ")
+    loop = serve(*[b"HTTP/1.1 301 M\r\nLocation: /\r\nContent-Length: 0\r\n\r\n"] * 3)
+    code, _, err = curl("-sSL", "--max-redirs", "2", loop.url)
+    assert (code, err) == (47, "curl: (47) Maximum (2) redirects followed\n")
+    curl("-s", last.url)
+
+
+@pytest.mark.parametrize(
+    ("answer", "arguments", "code", "words"),
+    [
+        (b"", [], 52, "Empty reply from server"),
+        ("reset", [], 56, "Recv failure: Connection reset by peer"),
+        (OK.replace(b" 3", b" 9"), [], 18, "end of response with 6 bytes missing"),
+        (b"HTTP/1.1 404 N\r\nContent-Length: 0\r\n\r\n", ["-f"], 22, "The requested URL returned error: 404"),
+        (b"SSH-2.0\r\n", [], 1, "Received HTTP/0.9 when not allowed"),
+    ],
+)
+def test_failures_have_curls_codes_and_words(
+    serve: Serve, answer: bytes | str, arguments: list[str], code: int, words: str
+) -> None:
+    found, _, err = curl("-sS", *arguments, serve(answer).url)
+    assert (found, err) == (code, f"curl: ({code}) {words}\n")
+
+
+def test_silence_ends_with_the_time_limit(serve: Serve) -> None:
+    code, _, err = curl("-sS", "-m", "0.1", serve("silence").url)
+    assert code == 28
+    assert err.startswith("curl: (28) Operation timed out after 1")
+    assert err.endswith(" milliseconds with 0 bytes received\n")
+
+
+def test_tls_to_a_plain_server_is_35(serve: Serve) -> None:
+    server = serve(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    code, _, err = curl("-sSk", server.url.replace("http:", "https:"))
+    assert code == 35
+    assert err.startswith("curl: (35) TLS connect error: error:0A00010B:SSL routines::")
+
+
+@pytest.mark.parametrize(
+    ("url", "code", "words"),
+    [
+        ("http://", 3, "URL rejected: No host part in the URL"),
+        ("http://a:b/", 3, "URL rejected: Port number was not a decimal number between 0 and 65535"),
+        ("ftp2://x", 1, 'Protocol "ftp2" not supported'),
+    ],
+)
+def test_urls_that_are_none(url: str, code: int, words: str) -> None:
+    assert curl("-sS", url) == (code, "", f"curl: ({code}) {words}\n")
+
+
+def test_silent_is_silent_and_write_out_still_speaks(serve: Serve) -> None:
+    assert curl("-s", "-w", "%{http_code} %{exitcode}\\n", "ftp2://x") == (1, "000 1\n", "")
+    template = "%{http_code}|%{content_type}|%{size_download}|%{remote_ip}|%header{content-length}|%%|%{nosuch}\\t"
+    _, out, _ = curl("-s", "-w", template, serve(OK).url)
+    assert out == "hi\n200|text/plain|3|127.0.0.1|3|%|%{nosuch}\t"
+
+
+def test_output_and_verbose(serve: Serve, tmp_path: Path) -> None:
+    code, out, err = curl("-v", "-o", str(tmp_path / "out"), serve(OK).url)
+    assert (code, out) == (0, "")
+    assert (tmp_path / "out").read_text() == "hi\n"
+    assert "> GET / HTTP/1.1\n" in err
+    assert "< HTTP/1.1 200 OK\n" in err
+    code, _, err = curl("-sS", "-o", "/nosuch/x", "http://127.0.0.1:1/")
+    assert (code, err) == (23, "curl: (23) client returned ERROR on write, No such file or directory\n")
+
+
+def test_a_meter_where_curl_shows_one(serve: Serve) -> None:
+    _, _, err = curl(serve(OK).url)
+    assert err.startswith("  % Total    % Received % Xferd")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--nosuch"], "option --nosuch: is unknown"),
+        (["-sQ"], "option -sQ: is unknown"),
+        (["-m"], "option -m: requires parameter"),
+        (["--max-time", "soon"], "option --max-time: expected a proper numerical parameter"),
+        (["-d", "@/nosuch"], "Failed to open /nosuch: No such file or directory"),
+        (["--resolve", "x"], "option --resolve: is badly used here"),
+    ],
+)
+def test_a_wrong_command_line(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(UsageError, match="^" + words):
+        parse(arguments)
+    assert main(["curl", *arguments]) == 2
+    assert capsys.readouterr().err == f"curl: {words}\ncurl: try 'curl --help' for more information\n"
+
+
+def test_resolve_and_attached_values() -> None:
+    options = parse(
+        ["-sSo/dev/null", "--resolve", "web.example:443:127.0.0.1", "-m5", "--no-silent", "http://a", "--", "-b"]
+    )
+    assert (options.output, options.max_time, options.silent, options.show_error) == ("/dev/null", 5.0, False, True)
+    assert options.resolve == {("web.example", 443): "127.0.0.1"}
+    assert options.urls == ["http://a", "-b"]
+
+
+def test_no_url(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["curl"]) == 2
+    assert "curl: (2) no URL specified" in capsys.readouterr().err
+
+
+def test_times_are_those_of_the_transfer() -> None:
+    transfer = Transfer("http://a/", began=0.0, deadline=None, times={"total": 1.5, "connect": 0.25})
+    assert write_out("%{time_connect} %{time_total} %{time_appconnect}", transfer) == "0.250000 1.500000 0.000000"
