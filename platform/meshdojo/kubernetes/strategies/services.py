@@ -14,6 +14,12 @@ from meshdojo.kubernetes.resources import Resource
 from meshdojo.kubernetes.strategies.strategy import Strategy
 
 HEADLESS = "None"
+_EXTERNAL_FIELDS = (
+    "allocateLoadBalancerNodePorts",
+    "externalTrafficPolicy",
+    "healthCheckNodePort",
+    "loadBalancerClass",
+)
 _CLUSTER_FIELDS = ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy")
 
 
@@ -68,6 +74,10 @@ class ServiceStrategy(Strategy):
         return port if port.get("nodePort") else {**port, "nodePort": self._allocator.node_port()}
 
 
+def _is_external(spec: dict[str, Any]) -> bool:
+    return spec.get("type") in ("NodePort", "LoadBalancer")
+
+
 def _needs_node_ports(spec: dict[str, Any]) -> bool:
     kind = spec.get("type")
     return kind == "NodePort" or (kind == "LoadBalancer" and spec.get("allocateLoadBalancerNodePorts") is not False)
@@ -98,6 +108,9 @@ def _released(new: dict[str, Any], old: dict[str, Any]) -> dict[str, Any]:
     if new.get("type") == "ExternalName" and old.get("type") != "ExternalName":
         unchanged = new.get("clusterIP") == old.get("clusterIP")
         return {k: v for k, v in new.items() if k not in _CLUSTER_FIELDS} if unchanged else new
+    if _is_external(old) and not _is_external(new):
+        unchanged = {field for field in _EXTERNAL_FIELDS if new.get(field) == old.get(field)}
+        new = {field: value for field, value in new.items() if field not in unchanged}
     if _needs_node_ports(old) and not _needs_node_ports(new):
         ports = new.get("ports") or []
         before = {port.get("nodePort") for port in old.get("ports") or []}
