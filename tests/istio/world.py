@@ -8,13 +8,12 @@ from __future__ import annotations
 import asyncio
 import math
 import os
-import random
 import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -357,27 +356,39 @@ def service_objects(
     return yaml.safe_dump_all([service, slice_])
 
 
-def free_block() -> network.Block:
-    """A block whose addresses nobody serves (of the upper half; environments take the lower ones first)."""
-    for index in random.sample(range(network.BLOCKS // 2, network.BLOCKS), 20):
+@contextmanager
+def free_block() -> Iterator[network.Block]:
+    """A block that nobody uses, held as an environment holds it: by a listening socket on the node's address."""
+    for index in reversed(range(network.BLOCKS)):
         block = network.Block(index)
-        with socket.socket() as probe:
+        with socket.socket() as listener:
             try:
-                probe.bind((str(block.pods[257]), 15021))
+                listener.bind((str(block.node), 6443))
+                listener.listen()
             except OSError:
                 continue
-        return block
-    raise RuntimeError("no block of loopback addresses is free")
+            yield block
+            return
+    raise RuntimeError("all blocks of loopback addresses are in use")
 
 
 @asynccontextmanager
 async def mesh(kind: type[M]) -> AsyncIterator[M]:
     """A mesh for the length of a test."""
-    run = Path(tempfile.mkdtemp(prefix="mesh-"))
-    found = kind(run, free_block())
+    with free_block() as block, run_directory() as run:
+        found = kind(run, block)
+        try:
+            await found.server.start(found.xds)
+            yield found
+        finally:
+            await found.close()
+
+
+@contextmanager
+def run_directory() -> Iterator[Path]:
+    """A short path: Unix sockets lie in it."""
+    run = Path(tempfile.mkdtemp(prefix="mesh-", dir="/tmp"))
     try:
-        await found.server.start(found.xds)
-        yield found
+        yield run
     finally:
-        await found.close()
         shutil.rmtree(run, ignore_errors=True)

@@ -37,8 +37,9 @@ _NAMES = {
 class DebugServer:
     """Serves both ports. `ready` is asked at each request."""
 
-    def __init__(self, discovery: Discovery) -> None:
+    def __init__(self, address: str, discovery: Discovery) -> None:
         self.ready = False
+        self._address = address
         self._discovery = discovery
         application = web.Application()
         application.router.add_get("/ready", self._ready)
@@ -54,7 +55,7 @@ class DebugServer:
     async def start(self) -> None:
         await self._runner.setup()
         for port in (READY_PORT, MONITORING_PORT):
-            await web.TCPSite(self._runner, "0.0.0.0", port).start()
+            await web.TCPSite(self._runner, self._address, port).start()
 
     async def stop(self) -> None:
         await self._runner.cleanup()

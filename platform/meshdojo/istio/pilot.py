@@ -50,17 +50,19 @@ class Settings:
     """What istiod is told by its Deployment."""
 
     run: Path
+    address: str
     namespace: str = "istio-system"
     revision: str = "default"
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Settings:
         """Raises BadEnvironment."""
-        run = environment.get("MESHDOJO_RUN")
-        if not run:
-            raise BadEnvironment("the environment variable MESHDOJO_RUN is not set; istiod runs in an embedded cluster")
+        run, address = environment.get("MESHDOJO_RUN"), environment.get("MESHDOJO_POD_IP")
+        if not run or not address:
+            missing = "MESHDOJO_POD_IP" if run else "MESHDOJO_RUN"
+            raise BadEnvironment(f"the environment variable {missing} is not set; istiod runs in an embedded cluster")
         namespace = environment.get("POD_NAMESPACE", "istio-system")
-        return cls(Path(run), namespace, environment.get("REVISION") or "default")
+        return cls(Path(run), address, namespace, environment.get("REVISION") or "default")
 
     def named(self, name: str) -> str:
         """The name of an object that belongs to this revision: ``istiod``, ``istiod-canary``."""
@@ -94,9 +96,9 @@ class Pilot:
         bundles = CABundles(self._client, informers, service, settings.namespace, authority.root)
         publisher = roots.RootPublisher(self._client, informers, authority.root)
         informers.of(PROXY_CONFIGS, optional=True)
-        debug = DebugServer(discovery)
+        debug = DebugServer(settings.address, discovery)
         names = [f"{service}.{settings.namespace}.svc", f"{service}.{settings.namespace}", service]
-        webhooks = WebhookServer(authority.serving(names), self._inject, validation.review)
+        webhooks = WebhookServer(settings.address, authority.serving(names), self._inject, validation.review)
         stack.push_async_callback(informers.stop)
         await debug.start()
         stack.push_async_callback(debug.stop)

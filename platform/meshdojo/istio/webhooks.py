@@ -28,7 +28,8 @@ Review = Callable[[dict[str, Any]], dict[str, Any]]
 class WebhookServer:
     """Serves ``/inject`` and ``/validate`` over HTTPS on port 15017 of the pod."""
 
-    def __init__(self, pair: KeyPair, inject: Review, validate: Review) -> None:
+    def __init__(self, address: str, pair: KeyPair, inject: Review, validate: Review) -> None:
+        self._address = address
         self._context = _context(pair)
         application = web.Application(client_max_size=LARGEST_REVIEW)
         application.router.add_post("/inject", _handler(inject))
@@ -37,7 +38,7 @@ class WebhookServer:
 
     async def start(self) -> None:
         await self._runner.setup()
-        await web.TCPSite(self._runner, "0.0.0.0", PORT, ssl_context=self._context).start()
+        await web.TCPSite(self._runner, self._address, PORT, ssl_context=self._context).start()
 
     async def stop(self) -> None:
         await self._runner.cleanup()
