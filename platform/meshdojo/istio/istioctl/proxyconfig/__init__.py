@@ -1,0 +1,1 @@
+"""``istioctl proxy-config``: what a proxy's Envoy really has, as tables."""
