@@ -213,6 +213,7 @@ def _condition(
     condition: Object = {
         "type": kind,
         "status": status,
+        "lastProbeTime": None,
         "lastTransitionTime": before["lastTransitionTime"] if before is not None and unchanged else now,
         "observedGeneration": generation,
     }
