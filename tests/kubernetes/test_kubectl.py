@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from .conftest import Cluster, Kubectl
+    from tests.kubernetes.conftest import Cluster, Kubectl
 
 DEPLOYMENT = """
 apiVersion: apps/v1

@@ -40,5 +40,5 @@ class ResourcePath:
         namespace = None
         if parts[:1] == ["namespaces"] and len(parts) > 2 and parts[2] not in _NAMESPACE_SUBRESOURCES:
             namespace, parts = parts[1], parts[2:]
-        plural, name, subresource, *rest = [*parts, "", "", ""] if len(parts) < 3 else parts
-        return cls(group, version, namespace, plural, name, subresource, "/".join(rest))
+        plural, name, subresource = (*parts[:3], "", "", "")[:3]
+        return cls(group, version, namespace, plural, name, subresource, "/".join(parts[3:]))
