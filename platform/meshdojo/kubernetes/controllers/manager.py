@@ -13,6 +13,7 @@ from typing import Self
 from meshdojo.cluster.client import Client
 from meshdojo.cluster.informer import Informers
 from meshdojo.kubernetes.controllers.controller import Cluster, Controller
+from meshdojo.kubernetes.controllers.cronjobs import CronJobController
 from meshdojo.kubernetes.controllers.daemonsets import DaemonSetController
 from meshdojo.kubernetes.controllers.deployments import DeploymentController
 from meshdojo.kubernetes.controllers.endpoints import EndpointsController
@@ -54,6 +55,7 @@ class Controllers:
             StatefulSetController(cluster),
             DaemonSetController(cluster),
             JobController(cluster),
+            CronJobController(cluster),
             Scheduler(cluster),
             EndpointSliceController(cluster),
             EndpointsController(cluster),
