@@ -1,3 +1,4 @@
+import importlib
 import re
 import tomllib
 from pathlib import Path
@@ -46,3 +47,9 @@ def test_requirements_are_pinned_by_hash_and_name_no_registry() -> None:
     assert all("==" in pin for pin in pins)
     assert text.count("--hash=sha256:") >= len(pins)
     assert "http" not in re.sub(r"httpcore|httptools|httpx", "", text)
+
+
+def test_every_module_to_preload_exists() -> None:
+    assert IMAGES["preload"]
+    for module in IMAGES["preload"]:
+        importlib.import_module(module)
