@@ -168,7 +168,7 @@ def start_fixture(block: Block, run_directory: Path) -> Callable[..., AbstractAs
     async def start(store: Store | None = None, images: Sequence[Image] = ()) -> AsyncIterator[Cluster]:
         api = Api(store or Store(), block)
         controllers = Controllers(api, node=NodeFacts(NODE_NAME, str(block.node), "v1.34.4"), ca="test")
-        preload = ("http.server", "http.client", "meshdojo.kubelet.tools.curl")
+        preload = ("http.server", "http.client")
         kubelet = Kubelet(
             api,
             block,

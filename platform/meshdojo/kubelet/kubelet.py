@@ -24,7 +24,7 @@ from meshdojo.kubelet.nodeports import NodePorts
 from meshdojo.kubelet.pods import PodWorker
 from meshdojo.kubelet.resolver import Resolver
 from meshdojo.kubelet.runtime import Runtime
-from meshdojo.kubelet.spawn import PRELOAD, Zygote
+from meshdojo.kubelet.spawn import Zygote
 from meshdojo.kubelet.volumes import refers_to
 from meshdojo.kubernetes.controllers.events import Events
 from meshdojo.kubernetes.node import LogOptions
@@ -56,7 +56,7 @@ class Kubelet:
         images: Iterable[Image],
         *,
         node_name: str = NODE_NAME,
-        preload: Sequence[str] = PRELOAD,
+        preload: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
         informers: Informers | None = None,
         events: Events | None = None,

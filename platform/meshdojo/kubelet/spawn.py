@@ -25,36 +25,8 @@ from meshdojo.kubelet.processes import MARK, kill_leftovers
 
 log = logging.getLogger(__name__)
 
-# What the apps of a pod use; imported once, before the first fork.
-PRELOAD = (
-    "asyncio",
-    "json",
-    "logging.config",
-    "http.client",
-    "http.server",
-    "urllib.request",
-    "ssl",
-    "email.parser",
-    "dataclasses",
-    "uuid",
-    "orjson",
-    "httptools",
-    "h11",
-    "anyio",
-    "anyio._backends._asyncio",
-    "starlette.applications",
-    "starlette.middleware",
-    "starlette.responses",
-    "starlette.routing",
-    "starlette.templating",
-    "uvicorn",
-    "uvicorn.lifespan.on",
-    "uvicorn.loops.asyncio",
-    "uvicorn.protocols.http.httptools_impl",
-    "uvicorn.logging",
-    "httpx",
-    "aiohttp",
-)
+# What the node's own programs use; the apps' modules come from the caller.
+OWN_MODULES = ("asyncio", "ssl", "meshdojo.kubelet.tools.curl", "meshdojo.kubelet.nodeproxy")
 STOP_SECONDS = 10.0
 
 
@@ -97,13 +69,16 @@ class Spawned:
 
 
 class Zygote:
-    """Starts processes for one kubelet. `died` is called when the zygote process itself ends unasked."""
+    """Starts processes for one kubelet. `preload` are modules that programs use, imported once, before the first fork.
+
+    `died` is called when the zygote process itself ends unasked.
+    """
 
     def __init__(
         self,
         process_file: Path,
         *,
-        preload: Sequence[str] = PRELOAD,
+        preload: Sequence[str] = (),
         died: Callable[[], None] | None = None,
     ) -> None:
         self._process_file = process_file
@@ -138,7 +113,7 @@ class Zygote:
         module = [sys.executable, "-m", "meshdojo.kubelet.zygote"]
         with theirs:
             self._process = subprocess.Popen(
-                [*module, str(theirs.fileno()), str(self._process_file), ",".join(self._preload)],
+                [*module, str(theirs.fileno()), str(self._process_file), ",".join((*OWN_MODULES, *self._preload))],
                 stdin=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(),),
                 start_new_session=True,
