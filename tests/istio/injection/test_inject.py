@@ -114,7 +114,10 @@ def test_resources_by_annotation(pod: JSON, config: InjectionConfig) -> None:
 
 def test_proxy_config_from_three_places(pod: JSON, config: InjectionConfig) -> None:
     entry = ProxyConfig.parse(
-        {"metadata": {"name": "a"}, "spec": {"environmentVariables": {"A": "object", "B": "object"}}}
+        {
+            "metadata": {"name": "a", "namespace": "shop"},
+            "spec": {"environmentVariables": {"A": "object", "B": "object"}},
+        }
     )
     chosen = with_annotations(pod, {"proxy.istio.io/config": "proxyMetadata: {B: annotation}\nconcurrency: 1"})
     told = environment(inject(chosen, "shop", config, [entry])["spec"]["initContainers"][1])
@@ -127,9 +130,20 @@ def test_proxy_config_from_three_places(pod: JSON, config: InjectionConfig) -> N
 
 def test_a_proxy_config_for_other_pods(pod: JSON, config: InjectionConfig) -> None:
     spec = {"selector": {"matchLabels": {"app": "other"}}, "concurrency": 2}
-    entry = ProxyConfig.parse({"metadata": {"name": "a"}, "spec": spec})
+    entry = ProxyConfig.parse({"metadata": {"name": "a", "namespace": "shop"}, "spec": spec})
     told = environment(inject(pod, "shop", config, [entry])["spec"]["initContainers"][1])
     assert told["PROXY_CONFIG"] == "{}\n"
+
+
+def test_a_proxy_config_of_the_namespace_wins_over_that_of_the_mesh(pod: JSON, config: InjectionConfig) -> None:
+    entries = [
+        ProxyConfig.parse({"metadata": {"name": name, "namespace": name}, "spec": {"concurrency": number}})
+        for name, number in (("shop", 1), ("istio-system", 2), ("elsewhere", 3))
+    ]
+    told = environment(inject(pod, "shop", config, entries)["spec"]["initContainers"][1])
+    assert json.loads(told["PROXY_CONFIG"]) == {"concurrency": 1}
+    told = environment(inject(pod, "other", config, entries)["spec"]["initContainers"][1])
+    assert json.loads(told["PROXY_CONFIG"]) == {"concurrency": 2}
 
 
 def test_probes_stay_where_they_shall(pod: JSON, config: InjectionConfig) -> None:

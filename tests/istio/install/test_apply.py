@@ -28,6 +28,7 @@ class Cluster:
         self._broken = broken
         self._refused = refused
         self.validators: dict[str, JSON] = {}
+        self.watched: list[tuple[str, str, int]] = []
 
     async def apply(self, one: JSON, *, field_manager: str) -> None:
         await asyncio.sleep(0)
@@ -53,6 +54,7 @@ class Cluster:
 
     async def watch(self, resource: str, namespace: str, *, fields: str) -> AsyncGenerator[WatchEvent, None]:
         name = fields.partition("=")[2]
+        self.watched.append((resource, name, len(self.applied)))
         status = {} if name == self._broken else READY
         yield WatchEvent(
             "ADDED", {"metadata": {"name": name, "generation": 1}, "spec": {"replicas": 1}, "status": status}
@@ -89,6 +91,14 @@ def test_everything_is_applied_in_an_order_that_works() -> None:
     first_pod = kinds.index("Deployment")
     assert {"ServiceAccount", "ConfigMap", "Service", "CustomResourceDefinition"} <= set(kinds[:first_pod])
     assert not {"ServiceAccount", "ConfigMap", "Service", "CustomResourceDefinition"} & set(kinds[first_pod:])
+    assert [(resource, name) for resource, name, _ in cluster.watched[:2]] == [
+        ("deployments.apps", "istiod"),
+        ("configmaps", "istio-ca-root-cert"),
+    ]
+    assert [one["metadata"]["name"] for one in cluster.applied[cluster.watched[1][2] :]] == [
+        "istio-ingressgateway",
+        "istio-egressgateway",
+    ]
     assert reported == ["Istio core", "Istiod", "Ingress gateways", "Egress gateways"]
 
 

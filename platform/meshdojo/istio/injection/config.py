@@ -62,6 +62,10 @@ class InjectionConfig:
         return str(self.mesh.get("trustDomain") or "cluster.local")
 
     @property
+    def root_namespace(self) -> str:
+        return str(self.mesh.get("rootNamespace") or "istio-system")
+
+    @property
     def ca_address(self) -> str:
         """Where proxies find their istiod; the agent takes the revision from it."""
         suffix = "" if self.revision in ("", "default") else f"-{self.revision}"

@@ -46,12 +46,12 @@ def inject(
 ) -> JSON:
     """The pod with its proxy; `pod` itself is not changed. Raises CannotInject.
 
-    `proxy_configs` are those of the pod's namespace and of the root namespace, the latter first. `made_by` is the
-    workload, where the pod does not say it itself (templates).
+    Of `proxy_configs` those of the pod's namespace count, over those of the root namespace. `made_by` is the workload,
+    where the pod does not say it itself (templates).
     """
     template = _template(pod, config)
     sidecar = template == "sidecar"
-    settings = _proxy_config(pod, config, proxy_configs)
+    settings = _proxy_config(pod, config, _in_order(proxy_configs, namespace, config.root_namespace))
     containers, inits, answers = _rewritten(pod, config, sidecar)
     base = {**pod, "spec": {**pod["spec"], "containers": containers, "initContainers": inits}}
     subject = Subject(
@@ -215,6 +215,12 @@ def _proxy_config(pod: JSON, config: InjectionConfig, proxy_configs: Iterable[Pr
     for entry in proxy_configs:
         merged = _merge(merged, _settings(entry, metadata.get("labels") or {}))
     return _merge(merged, _annotated(metadata))
+
+
+def _in_order(entries: Iterable[ProxyConfig], namespace: str, root: str) -> list[ProxyConfig]:
+    """Those of the root namespace first, so that the pod's own namespace wins; those with a selector come last."""
+    found = [entry for entry in entries if entry.namespace in (namespace, root)]
+    return sorted(found, key=lambda entry: (entry.namespace == namespace, entry.spec.selector is not None))
 
 
 def _annotated(metadata: JSON) -> JSON:

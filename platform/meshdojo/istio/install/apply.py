@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import aclosing
 from typing import Any
 
@@ -18,6 +18,8 @@ Report = Callable[[Component], None]
 """Called with each component once all of its pods are ready."""
 
 READY_SECONDS = 300.0
+ROOT = "istio-ca-root-cert"
+_CORE = ("Istio core", "Istiod")
 _LAST = frozenset({"Deployment", "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"})
 
 
@@ -36,10 +38,42 @@ async def install(
     await client.apply(namespace(), field_manager=MANAGER)
     objects = [one for part in parts for one in part.manifests]
     await _apply(client, (one for one in objects if one["kind"] not in _LAST))
-    await _apply(client, (one for one in objects if one["kind"] in _LAST))
+    core = [part for part in parts if part.name in _CORE]
+    await _apply(client, (one for part in core for one in part.manifests if one["kind"] in _LAST))
+    for part in core:
+        await _ready(client, part, seconds)
+        report(part)
+    await _install_gateways(client, [part for part in parts if part.name not in _CORE], bool(core), report, seconds)
+
+
+async def _install_gateways(
+    client: HTTPClient, parts: list[Component], wait: bool, report: Report, seconds: float
+) -> None:
+    """After istiod, whose root certificate their pods mount."""
+    for in_namespace in {where for part in parts for where, _ in part.deployments} if wait else ():
+        await _within(seconds, _seen(client, in_namespace), f"ConfigMap/{in_namespace}/{ROOT} is not there")
+    await _apply(client, (one for part in parts for one in part.manifests if one["kind"] in _LAST))
     for part in parts:
         await _ready(client, part, seconds)
         report(part)
+
+
+async def _seen(client: HTTPClient, in_namespace: str) -> None:
+    """Wait for the ConfigMap with the root certificate."""
+    while True:
+        events = client.watch("configmaps", in_namespace, fields=f"metadata.name={ROOT}")
+        async with aclosing(events) as stream:
+            async for event in stream:
+                if event.type in ("ADDED", "MODIFIED"):
+                    return
+
+
+async def _within(seconds: float, work: Awaitable[None], message: str) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await work
+    except TimeoutError:
+        raise NotReady(f"{message} after {seconds:.0f}s; see: kubectl logs -n istio-system deploy/istiod") from None
 
 
 async def _apply(client: HTTPClient, objects: Iterable[JSON]) -> None:
