@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from aiohttp import ClientResponse, ClientSession
 
 CONNECT_SECONDS = 30
+# "", api, v1, namespaces, NAMESPACE, pods, NAME, proxy
+_SEGMENTS_BEFORE_REST = 8
 # Headers that concern one connection only, not the message. Source: RFC 9110 section 7.6.1.
 _HOP_BY_HOP = frozenset(
     [
@@ -59,7 +61,7 @@ class Proxy:
             host, real = self._node.transport(address, number)
         except ConnectionRefusedError as error:
             raise _unreachable(address, number, error) from None
-        url = f"{scheme or 'http'}://{host}:{real}/{path.rest}"
+        url = f"{scheme or 'http'}://{host}:{real}/{_rest(request)}"
         return await self._forward(request, url, f"{address}:{number}")
 
     def _pod(self, path: ResourcePath, name: str, port: str) -> tuple[str, int]:
@@ -132,6 +134,12 @@ def _split(name: str) -> tuple[str, str, str]:
         case ["http" | "https" | "" as scheme, middle, port]:
             return scheme, middle, port
     raise errors.bad_request(f'invalid service request "{name}"')
+
+
+def _rest(request: Request) -> str:
+    """The path behind ``/proxy/``, escaped as the client wrote it."""
+    parts = request.scope["raw_path"].decode("latin-1").split("/", _SEGMENTS_BEFORE_REST)
+    return str(parts[_SEGMENTS_BEFORE_REST]) if len(parts) > _SEGMENTS_BEFORE_REST else ""
 
 
 def _number(port: str) -> int:

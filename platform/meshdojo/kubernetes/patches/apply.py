@@ -88,14 +88,15 @@ class Application:
         return all(applied.get(path, _MISSING) == live[path] for _, paths in contested for path in paths)
 
     def _abandoned(self, mine: Entry | None, others: list[Entry]) -> list[Path]:
-        """What the manager owned, names no longer, and nobody else owns; the deepest first."""
+        """What the manager owned, names no longer, and nobody else owns. What goes as a whole is named once."""
         if mine is None:
             return []
         kept = set(self._fields).union(*(entry.fields for entry in others))
         gone = mine.fields - kept
         # An element stays while someone still owns something in it.
         alive = {path[:length] for path in kept for length in range(1, len(path))}
-        return sorted(gone - alive, key=len, reverse=True)
+        dead = gone - alive
+        return [path for path in dead if not any(path[:length] in dead for length in range(1, len(path)))]
 
     def _entry(self, before: Entry | None) -> Entry:
         fields = frozenset(self._fields)
