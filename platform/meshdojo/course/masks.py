@@ -39,12 +39,12 @@ _RANDOM = "[bcdfghjklmnpqrstvwxz2456789]"
 ALWAYS = (
     Mask(
         "pod",
-        re.compile(rf"(?P<keep>\b[a-z][a-z0-9-]*?-)(?:{_RANDOM}{{8,10}}|[a-f0-9]{{8,10}})-{_RANDOM}{{5}}\b"),
+        re.compile(rf"(?P<keep>\b[a-z][a-z0-9-]*?-)(?:{_RANDOM}{{6,10}})-{_RANDOM}{{5}}\b"),
         "pods of a Deployment: NAME-<hash of the template>-<random>",
     ),
     Mask(
         "hash",
-        re.compile(rf"(?P<keep>\b(?:replicaset\.apps/|replicaset/)?[a-z][a-z0-9-]*-){_RANDOM}{{8,10}}(?![\w-])"),
+        re.compile(rf"(?P<keep>\b(?:replicaset\.apps/|replicaset/)?[a-z][a-z0-9-]*-){_RANDOM}{{6,10}}(?![\w-])"),
         "ReplicaSets: NAME-<hash of the template>",
     ),
     Mask(
