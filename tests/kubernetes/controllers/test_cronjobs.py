@@ -71,6 +71,17 @@ async def test_forbid_waits_for_the_job_that_runs(world: World) -> None:
     assert f"JobAlreadyActive: {words}" in await world.messages("CronJob")
 
 
+async def test_a_job_started_by_hand_is_told_and_not_counted(world: World) -> None:
+    made = await world.api.create(CRON_JOBS, cron_job(suspend=True), "default")
+    owner = {"apiVersion": "batch/v1", "kind": "CronJob", "name": "tick", "uid": made["metadata"]["uid"]}
+    metadata = {"name": "mine", "ownerReferences": [{**owner, "controller": True}]}
+    spec = cron_job("runs")["spec"]["jobTemplate"]["spec"]
+    await world.api.create(JOBS, {"metadata": metadata, "spec": spec}, "default")
+    words = "UnexpectedJob: Saw a job that the controller did not create or forgot: mine"
+    assert await world.messages("CronJob") == [words]
+    assert "active" not in (await world.api.get(CRON_JOBS, "tick", "default")).get("status", {})
+
+
 async def test_old_jobs_are_deleted(world: World) -> None:
     await world.api.create(CRON_JOBS, cron_job(successfulJobsHistoryLimit=0), "default")
     await make_overdue(world)

@@ -32,6 +32,9 @@ class CronJobController(Controller):
         self.cron_jobs = self.follow("cronjobs.batch", itself)
         self.jobs = self.follow(JOBS, _cron_job_of)
         owners.index(self.jobs)
+        self._unexpected: set[str] = set()
+        # Uids of jobs that we started: known also while the status that names them could not be written yet.
+        self._started: set[str] = set()
 
     async def reconcile(self, key: Key) -> None:
         cron_job = self.cron_jobs.get(*key)
@@ -61,12 +64,14 @@ class CronJobController(Controller):
         """Keep status.active, and tell of jobs that have ended."""
         before = cron_job.get("status") or {}
         jobs = self._jobs(cron_job)
-        running = [reference(job) for job in jobs if not _ended(job)]
-        known = {one["uid"] for one in before.get("active") or ()}
+        known = {one["uid"] for one in before.get("active") or ()} | self._started
+        running = [reference(job) for job in jobs if not _ended(job) and job["metadata"]["uid"] in known]
         for job in jobs:
+            self._tell_unexpected(cron_job, job, known)
             if (how := _ended(job)) and job["metadata"]["uid"] in known:
                 words = f"Saw completed job: {job['metadata']['name']}, condition: {how}"
                 self.recorder.normal(cron_job, "SawCompletedJob", words)
+                self._started.discard(job["metadata"]["uid"])
         successes = [job["status"]["completionTime"] for job in jobs if _ended(job) == "Complete"]
         status = {name: value for name, value in before.items() if name != "active"}
         if running:
@@ -75,6 +80,15 @@ class CronJobController(Controller):
         if last := max([*successes, before.get("lastSuccessfulTime", "")]):
             status["lastSuccessfulTime"] = last
         return await self.write_status(self.cron_jobs, cron_job, status)
+
+    def _tell_unexpected(self, cron_job: Object, job: Object, known: set[str]) -> None:
+        """A job of ours that we did not start, as ``kubectl create job --from`` makes it, is no active one."""
+        uid = job["metadata"]["uid"]
+        if uid in known or uid in self._unexpected or _ended(job):
+            return
+        self._unexpected.add(uid)
+        words = f"Saw a job that the controller did not create or forgot: {job['metadata']['name']}"
+        self.recorder.warning(cron_job, "UnexpectedJob", words)
 
     async def _blocked(self, cron_job: Object) -> bool:
         """What concurrencyPolicy says to jobs that still run."""
@@ -104,19 +118,33 @@ class CronJobController(Controller):
             },
             "spec": template["spec"],
         }
-        try:
-            made = await self.client.create(JOBS, job, metadata["namespace"])
-        except StatusError as error:
-            if namespace_is_going(error) or error.reason == "AlreadyExists":
-                return
-            self.recorder.warning(cron_job, "FailedCreate", f"Error creating job: {error.message}")
-            raise
-        self.recorder.normal(cron_job, "SuccessfulCreate", f"Created job {made['metadata']['name']}")
+        made = await self._create(cron_job, job)
+        if made is None:
+            return
         status = cron_job.get("status") or {}
-        active = [*(status.get("active") or ()), _without_version(reference(made))]
+        others = [one for one in status.get("active") or () if one["uid"] != made["metadata"]["uid"]]
+        active = [*others, *([] if _ended(made) else [_without_version(reference(made))])]
         written = {**status, "active": active, "lastScheduleTime": stamp}
         await self.write_status(self.cron_jobs, cron_job, written)
         self.jobs.observe(made)
+
+    async def _create(self, cron_job: Object, job: Object) -> Object | None:
+        """The new job, or the one of that name if it is ours: we made it, but could not note it. None if neither."""
+        name, namespace = job["metadata"]["name"], cron_job["metadata"]["namespace"]
+        try:
+            made = await self.client.create(JOBS, job, namespace)
+        except StatusError as error:
+            if error.reason == "AlreadyExists":
+                existing = await self.client.get(JOBS, name, namespace)
+                owner = owners.controller_of(existing)
+                return existing if owner and owner["uid"] == cron_job["metadata"]["uid"] else None
+            if namespace_is_going(error):
+                return None
+            self.recorder.warning(cron_job, "FailedCreate", f"Error creating job: {error.message}")
+            raise
+        self._started.add(made["metadata"]["uid"])
+        self.recorder.normal(cron_job, "SuccessfulCreate", f"Created job {name}")
+        return made
 
     async def _clean(self, cron_job: Object) -> None:
         """Delete the oldest ended jobs beyond the history limits."""
