@@ -264,6 +264,16 @@ def test_pods_come_back_with_their_addresses_after_a_restart_of_the_node(start: 
     asyncio.run(scenario())
 
 
+def test_directories_of_pods_that_are_gone_are_removed_at_the_start(start: Start, run_directory: Path) -> None:
+    (run_directory / "pods" / "orphan" / "containers").mkdir(parents=True)
+
+    async def scenario() -> None:
+        async with start():
+            assert not (run_directory / "pods" / "orphan").exists()
+
+    asyncio.run(scenario())
+
+
 def test_when_the_zygote_dies_the_containers_are_started_again(start: Start) -> None:
     async def scenario() -> None:
         import os

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import resource
+import shutil
 import time
 from asyncio import StreamReader, StreamWriter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -38,6 +39,7 @@ _SIDECAR_PORTS = range(15000, 15100)
 _ADMIN_PORT = 15000
 _TOKEN_CHECK_SECONDS = 30.0
 _FILES = 65536
+_ZYGOTE_SECONDS = 10.0
 
 
 class Kubelet:
@@ -70,6 +72,7 @@ class Kubelet:
         self._workers: dict[str, PodWorker] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
+        self._zygote_began = 0.0
         self.zygote = Zygote(run_directory / "processes", preload=preload, died=self._zygote_died)
         slices = self._informers.of("endpointslices.discovery.k8s.io")
         self.resolver = Resolver(block, self._services, slices)
@@ -91,6 +94,7 @@ class Kubelet:
     async def start_processes(self) -> None:
         """Start the zygote, which needs no API. `start` does it if this was not called before."""
         if self.zygote.pid is None:
+            self._zygote_began = time.monotonic()
             await self.zygote.start()
 
     async def start(self) -> None:
@@ -105,6 +109,7 @@ class Kubelet:
         await self.resolver.serve(runtime.directory / "network.sock")
         await self._informers.start()
         self._keep_addresses()
+        await asyncio.to_thread(self._remove_orphans)
         self._pods.subscribe(self._pod_changed)
         for informer in self._configuration:
             informer.subscribe(self._configuration_changed)
@@ -134,6 +139,13 @@ class Kubelet:
             ip = (pod.get("status") or {}).get("podIP")
             if ip and self._is_here(pod) and self.runtime.addresses.reserve(ip):
                 self.runtime.kept.add(ip)
+
+    def _remove_orphans(self) -> None:
+        """Remove the directories of pods that were deleted while the node was down."""
+        known = {pod["metadata"]["uid"] for pod in self._pods.items()}
+        for directory in (self.runtime.directory / "pods").iterdir():
+            if directory.name not in known:
+                shutil.rmtree(directory, ignore_errors=True)
 
     def _is_here(self, pod: Object) -> bool:
         return bool(pod["spec"].get("nodeName") == self.runtime.node_name)
@@ -184,7 +196,13 @@ class Kubelet:
     def _zygote_died(self) -> None:
         """All containers have ended with it; their restarts need a new one."""
         if not self._stopping:
-            self._tasks.append(asyncio.create_task(self.zygote.start(), name="new zygote"))
+            self._tasks.append(asyncio.create_task(self._new_zygote(), name="new zygote"))
+
+    async def _new_zygote(self) -> None:
+        lived = time.monotonic() - self._zygote_began
+        await asyncio.sleep(0 if lived > _ZYGOTE_SECONDS else 1)  # one that cannot live is not started in a tight loop
+        self._zygote_began = time.monotonic()
+        await self.zygote.start()
 
     # Node
 

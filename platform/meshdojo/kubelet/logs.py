@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import time
 from collections import deque
@@ -19,6 +20,7 @@ from typing import BinaryIO
 
 from meshdojo.kubernetes.node import LogOptions
 
+log = logging.getLogger(__name__)
 MAXIMUM_BYTES = 10 * 1024 * 1024
 _LONGEST_LINE = 16 * 1024
 _BATCH = 64 * 1024
@@ -113,8 +115,11 @@ class LogWriter:
         text = b"".join(head + line + b"\n" for line in lines)
         if self._size > MAXIMUM_BYTES:
             self._rotate()
-        self._file.write(text)
-        self._file.flush()
+        try:
+            self._file.write(text)
+            self._file.flush()
+        except OSError as error:  # a full disk: the output is lost, the container goes on
+            log.warning("%s: %s", self.path, error)
         self._size += len(text)
         self._changed.set()
         self._changed = asyncio.Event()

@@ -172,7 +172,6 @@ class PodWorker:
 
     async def _start(self) -> None:
         self._take_address()
-        self.directory.mkdir(parents=True, exist_ok=True)
         await self._mount()
         self._sandbox = True
         self.changed()
@@ -198,9 +197,10 @@ class PodWorker:
         delay = _RETRY_MOUNT_SECONDS
         while True:
             try:
+                self.directory.mkdir(parents=True, exist_ok=True)
                 await self.volumes.make(self.object, self.facts)
                 return
-            except (MountError, Unreachable) as error:
+            except (MountError, Unreachable, OSError) as error:
                 self.runtime.recorder.warning(self.object, "FailedMount", str(error))
             await asyncio.sleep(delay)
             delay = min(delay * 2, _LONGEST_RETRY_SECONDS)

@@ -1,8 +1,8 @@
 """Probes: is a container alive, ready, started?
 
 A deviation from the real kubelet, so that pods are ready in milliseconds: until a startup or readiness probe has
-succeeded for the first time, it is tried every `QUICK_SECONDS` at first, whatever its period. Failures still count,
-and are reported, once a period only.
+succeeded for the first time, it is tried in quick succession at first, whatever its period (see `quick_pause`).
+Failures still count, and are reported, once a period only.
 
 Source: the Probe type of core/v1 and the words of a real kubelet's events.
 """
@@ -19,9 +19,8 @@ from typing import Literal
 
 from meshdojo.cluster.client import Object
 
-QUICK_SECONDS = 0.04
-_QUICK_EXEC_SECONDS = 0.25
 _QUICK_FOR_SECONDS = 10.0
+_QUICKEST_SECONDS, _QUICKEST_EXEC_SECONDS, _SLOWEST_QUICK_SECONDS = 0.03, 0.25, 0.25
 _USER_AGENT = "kube-probe/1.34"
 
 Kind = Literal["Startup", "Readiness", "Liveness"]
@@ -201,6 +200,12 @@ class Prober:
             self._report(False)
 
     def _pause(self) -> float:
-        if self._succeeded or self._kind == "Liveness" or time.monotonic() - self._began > _QUICK_FOR_SECONDS:
+        passed = time.monotonic() - self._began
+        if self._succeeded or self._kind == "Liveness" or passed > _QUICK_FOR_SECONDS:
             return self._period
-        return min(self._period, _QUICK_EXEC_SECONDS if "exec" in self._probe else QUICK_SECONDS)
+        return min(self._period, _QUICKEST_EXEC_SECONDS if "exec" in self._probe else quick_pause(passed))
+
+
+def quick_pause(passed: float) -> float:
+    """Seconds until the next try, `passed` seconds after the first: a tenth of what it has taken anyway."""
+    return min(max(_QUICKEST_SECONDS, passed / 10), _SLOWEST_QUICK_SECONDS)

@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 # What the node's own programs use; the apps' modules come from the caller.
 OWN_MODULES = ("asyncio", "ssl", "meshdojo.kubelet.tools.curl", "meshdojo.kubelet.nodeproxy")
 STOP_SECONDS = 10.0
+REPLACEMENT_SECONDS = 10.0
 
 
 class SpawnError(Exception):
@@ -86,6 +87,8 @@ class Zygote:
         self._died = died
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
+        self._up = asyncio.Event()
+        self._stopped = False
         self._outgoing = bytearray()
         self._pending: list[tuple[bytes, list[int]]] = []
         self._incoming = bytearray()
@@ -105,6 +108,8 @@ class Zygote:
         ours = self._launch()
         ours.setblocking(False)
         self._control = ours
+        self._stopped = False
+        self._up.set()
         asyncio.get_running_loop().add_reader(ours.fileno(), self._readable)
 
     def _launch(self) -> socket.socket:
@@ -124,7 +129,7 @@ class Zygote:
     async def stop(self) -> None:
         """Close the control socket (the zygote kills all its children) and wait for its end."""
         process = self._process
-        self._died = None
+        self._stopped = True
         self._disconnect()
         if process is not None:
             try:
@@ -136,7 +141,13 @@ class Zygote:
             self._process_file.unlink()
 
     async def spawn(self, spec: ProcessSpec, stdin: int, stdout: int, stderr: int) -> Spawned:
-        """Start a process with these standard descriptors (still to be closed by the caller). Raises `SpawnError`."""
+        """Start a process with these standard descriptors (still to be closed by the caller). Raises `SpawnError`.
+
+        Waits a while for a zygote that is being replaced.
+        """
+        if not self._stopped:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._up.wait(), REPLACEMENT_SECONDS)
         self._numbers += 1
         number = self._numbers
         started: asyncio.Future[Spawned] = asyncio.get_running_loop().create_future()
@@ -245,7 +256,7 @@ class Zygote:
             process.kill()
             process.wait()
         kill_leftovers(self._process_file)
-        if died is not None:
+        if died is not None and not self._stopped:
             log.warning("the zygote ended (%s); all containers ended with it", process and process.returncode)
             died()
 
@@ -256,6 +267,7 @@ class Zygote:
             loop.remove_writer(self._control.fileno())
             self._control.close()
         self._control = self._process = None
+        self._up.clear()
         self._outgoing.clear()
         self._incoming.clear()
         for _, descriptors in self._pending:
