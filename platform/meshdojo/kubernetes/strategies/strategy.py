@@ -28,6 +28,32 @@ _COUNTED = frozenset(
     ]
 )
 
+# What a status says before anyone has reported anything (the zero values that Go writes).
+_FIRST_STATUS: dict[str, Object] = {
+    "cronjobs.batch": {},
+    "daemonsets.apps": {
+        "currentNumberScheduled": 0,
+        "desiredNumberScheduled": 0,
+        "numberMisscheduled": 0,
+        "numberReady": 0,
+    },
+    "deployments.apps": {},
+    "horizontalpodautoscalers.autoscaling": {"currentMetrics": None, "desiredReplicas": 0},
+    "ingresses.networking.k8s.io": {"loadBalancer": {}},
+    "jobs.batch": {},
+    "persistentvolumeclaims": {"phase": "Pending"},
+    "persistentvolumes": {"phase": "Pending"},
+    "poddisruptionbudgets.policy": {
+        "currentHealthy": 0,
+        "desiredHealthy": 0,
+        "disruptionsAllowed": 0,
+        "expectedPods": 0,
+    },
+    "replicasets.apps": {"replicas": 0},
+    "resourcequotas": {},
+    "statefulsets.apps": {"availableReplicas": 0, "replicas": 0},
+}
+
 _UPSERTED = frozenset(
     [
         "clusterrolebindings.rbac.authorization.k8s.io",
@@ -62,9 +88,7 @@ class Strategy:
 
     def prepare_create(self, obj: Object) -> Object:
         """A new object: what the client may not set is dropped."""
-        if self.status_apart:
-            obj = {key: value for key, value in obj.items() if key != "status"}
-        return obj
+        return with_field(obj, "status", _FIRST_STATUS.get(self.storage)) if self.status_apart else obj
 
     def prepare_update(self, new: Object, old: Object) -> Object:
         """A changed object: what this request may not change stays as it was."""
