@@ -33,7 +33,6 @@ from meshdojo.istio.injection.config import BadConfig, InjectionConfig
 from meshdojo.istio.models.base import NotParsed
 from meshdojo.istio.models.proxy_config import ProxyConfig
 from meshdojo.istio.refusals import RefusalEvents
-from meshdojo.istio.validation import webhook as validation
 from meshdojo.istio.version import VERSION
 from meshdojo.istio.webhooks import CABundles, WebhookServer
 
@@ -98,7 +97,7 @@ class Pilot:
         informers.of(PROXY_CONFIGS, optional=True)
         debug = DebugServer(settings.address, discovery)
         names = [f"{service}.{settings.namespace}.svc", f"{service}.{settings.namespace}", service]
-        webhooks = WebhookServer(settings.address, authority.serving(names), self._inject, validation.review)
+        webhooks = WebhookServer(settings.address, authority.serving(names), self._inject, _validate)
         stack.push_async_callback(informers.stop)
         await debug.start()
         stack.push_async_callback(debug.stop)
@@ -136,6 +135,13 @@ class Pilot:
             except NotParsed as error:
                 log.warning("ProxyConfig is ignored: %s", error)
         return found
+
+
+def _validate(review: dict[str, Any]) -> dict[str, Any]:
+    # Imported when the first object of Istio's comes: istiod is ready the sooner.
+    from meshdojo.istio.validation import webhook
+
+    return webhook.review(review)
 
 
 def refusal(review: Mapping[str, Any], message: str) -> dict[str, Any]:

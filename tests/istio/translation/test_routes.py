@@ -11,7 +11,7 @@ import pytest
 from tests.istio.world import service_objects, snapshot
 
 from meshdojo.istio.ca import CertificateAuthority
-from meshdojo.istio.messages import RouteConfiguration
+from meshdojo.istio.messages import HTTPFault, RouteConfiguration
 from meshdojo.istio.proxy import Proxy
 from meshdojo.istio.resource import RDS
 from meshdojo.istio.translation.translator import Translation
@@ -171,7 +171,67 @@ def test_a_destination_may_name_its_port() -> None:
 
 def test_missing_weights_are_zero_and_get_nothing() -> None:
     objects = virtual_service("[{route: [{destination: {host: api}, weight: 5}, {destination: {host: web}}]}]")
-    assert cluster(objects, Call()) == API
+    [only] = route_of(objects, Call()).route.weighted_clusters.clusters
+    assert (only.name, only.weight.value) == (API, 5)
+
+
+def test_a_sole_destination_needs_no_weight() -> None:
+    assert cluster(virtual_service(f"[{{{TO_API}}}]"), Call()) == API
+
+
+@pytest.mark.parametrize(("rest", "port"), [("", 0), (", port: 9", 9), (", derivePort: FROM_REQUEST_PORT", 8080)])
+def test_redirects_keep_the_port_unless_told_otherwise(rest: str, port: int) -> None:
+    route = route_of(virtual_service(f"[{{redirect: {{uri: /x, scheme: https{rest}}}}}]"), Call())
+    assert (route.redirect.path_redirect, route.redirect.scheme_redirect) == ("/x", "https")
+    assert route.redirect.port_redirect == port
+
+
+HASHING = """
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: api}
+spec: {host: api, trafficPolicy: {loadBalancer: {consistentHash: {httpHeaderName: x-user}}}}
+"""
+
+
+def test_a_hashed_destination_gives_the_route_its_key_and_retries_may_meet_the_same_pod() -> None:
+    route = route_of(f"{virtual_service(f'[{{{TO_API}}}]')}\n---\n{HASHING}", Call())
+    assert [one.header.header_name for one in route.route.hash_policy] == ["x-user"]
+    assert not route.route.retry_policy.retry_host_predicate
+    plain = route_of(virtual_service(f"[{{{TO_API}}}]"), Call())
+    assert plain.route.retry_policy.retry_host_predicate
+
+
+@pytest.mark.parametrize(
+    ("fault", "numerator"),
+    [
+        ("delay: {fixedDelay: 1s}", 0),
+        ("delay: {fixedDelay: 1s, percentage: {value: 0.5}}", 5000),
+        ("delay: {fixedDelay: 1s, percent: 50}", 500000),
+        ("abort: {httpStatus: 503}", 0),
+        ("abort: {httpStatus: 503, percentage: {value: 100}}", 1000000),
+    ],
+)
+def test_faults_strike_only_with_a_percentage(fault: str, numerator: int) -> None:
+    route = route_of(virtual_service(f"[{{fault: {{{fault}}}, {TO_API}}}]"), Call())
+    found = HTTPFault.FromString(route.typed_per_filter_config["envoy.filters.http.fault"].value)
+    part = found.delay if fault.startswith("delay") else found.abort
+    assert part.percentage.numerator == numerator
+
+
+def test_headers_are_set_added_and_removed_and_host_is_a_rewrite() -> None:
+    headers = "headers: {request: {set: {b: '2', host: other}, add: {a: '1'}, remove: [c]}, response: {remove: [d]}}"
+    route = route_of(virtual_service(f"[{{{headers}, {TO_API}}}]"), Call())
+    assert [one.header.key for one in route.request_headers_to_add] == ["b", "a"]
+    assert list(route.request_headers_to_remove) == ["c"]
+    assert list(route.response_headers_to_remove) == ["d"]
+    assert route.route.host_rewrite_literal == "other"
+
+
+def test_mirrors_get_their_share() -> None:
+    objects = virtual_service(f"[{{mirror: {{host: web}}, mirrorPercentage: {{value: 10}}, {TO_API}}}]")
+    [policy] = route_of(objects, Call()).route.request_mirror_policies
+    assert (policy.cluster, policy.runtime_fraction.default_value.numerator) == (WEB, 100000)
 
 
 @pytest.mark.parametrize(

@@ -103,11 +103,11 @@ def build_route(config: Config[VirtualService], route: HTTPRoute, match: HTTPMat
     found.metadata.CopyFrom(build.metadata(istio={"config": path}))
     _headers(found, route.headers)
     if route.redirect is not None:
-        found.redirect.CopyFrom(_redirect(route.redirect))
+        found.redirect.CopyFrom(_redirect(route.redirect, place.port))
     elif route.direct_response is not None:
         found.direct_response.CopyFrom(faults.direct_response(route.direct_response))
     else:
-        _forward(found, config, route, match, place)
+        _forward(found, config, route, place)
     if route.fault is not None:
         found.typed_per_filter_config[faults.FAULT_FILTER].CopyFrom(build.packed(faults.fault(route.fault)))
     if route.cors_policy is not None:
@@ -125,11 +125,12 @@ def operation(route: Any, name: str, port: int) -> str:
     match = route.match
     kind = match.WhichOneof("path_specifier")
     path = {"path": match.path, "prefix": f"{match.prefix}*", "safe_regex": match.safe_regex.regex}[kind]
-    parsed = ClusterName.parse(route.route.cluster) if route.HasField("route") else None
+    parsed = ClusterName.parse(route.route.cluster)
     return f"{parsed.host}:{parsed.port}{path}" if parsed else f"{name}:{port}{path}"
 
 
-def _redirect(redirect: HTTPRedirect) -> Any:
+def _redirect(redirect: HTTPRedirect, port: int) -> Any:
+    """FROM_PROTOCOL_DEFAULT changes nothing, in Istio as here: a port in the request's Host stays."""
     found = RedirectAction(
         host_redirect=redirect.authority,
         response_code=_REDIRECTS.get(redirect.redirect_code, RedirectAction.MOVED_PERMANENTLY),
@@ -142,36 +143,37 @@ def _redirect(redirect: HTTPRedirect) -> Any:
         found.scheme_redirect = redirect.scheme
     if redirect.port is not None:
         found.port_redirect = redirect.port
-    elif redirect.derive_port == "FROM_PROTOCOL_DEFAULT" and redirect.scheme in ("http", "https"):
-        found.port_redirect = 80 if redirect.scheme == "http" else 443
+    elif redirect.derive_port == "FROM_REQUEST_PORT":
+        found.port_redirect = port
     return found
 
 
-def _forward(
-    found: Any, config: Config[VirtualService], route: HTTPRoute, match: HTTPMatchRequest | None, place: Place
-) -> None:
+def _forward(found: Any, config: Config[VirtualService], route: HTTPRoute, place: Place) -> None:
     action = found.route
     timeout = build.duration(route.timeout or build.NEVER)
     action.timeout.CopyFrom(timeout)
     action.max_grpc_timeout.CopyFrom(timeout)
     _destinations(found, config, route, place)
-    hashed = [hashing for one in route.route if (hashing := _hashing(config, one.destination, place)) is not None]
+    hashed = [hashing for one in _used(route) if (hashing := _hashing(config, one.destination, place)) is not None]
     action.hash_policy.extend(hash_policy(one) for one in hashed)
-    policy = retry_policy(route.retries, place.scope.mesh.retry_attempts, bool(hashed))
+    policy = retry_policy(route.retries, place.scope.mesh.retry_attempts, bool(hashed) and len(route.route) == 1)
     if policy is not None:
         action.retry_policy.CopyFrom(policy)
-    _rewrite(action, route, match)
+    _rewrite(action, route)
     _mirror(action, config, route, place)
 
 
+def _used(route: HTTPRoute) -> list[HTTPRouteDestination]:
+    """A missing weight is 0, and gets nothing beside others."""
+    return [one for one in route.route if one.weight > 0] if len(route.route) > 1 else list(route.route)
+
+
 def _destinations(found: Any, config: Config[VirtualService], route: HTTPRoute, place: Place) -> None:
-    # A missing weight is 0, and gets nothing beside others.
-    weighted = [one for one in route.route if one.weight > 0] if len(route.route) > 1 else list(route.route)
-    if len(weighted) == 1:
-        found.route.cluster = str(cluster_name(config, weighted[0].destination, place))
-        _headers(found, weighted[0].headers)
+    if len(route.route) == 1:
+        found.route.cluster = str(cluster_name(config, route.route[0].destination, place))
+        _headers(found, route.route[0].headers)
         return
-    clusters = [_weighted(config, one, place) for one in weighted]
+    clusters = [_weighted(config, one, place) for one in _used(route)]
     found.route.weighted_clusters.CopyFrom(WeightedCluster(clusters=clusters))
 
 
@@ -226,16 +228,13 @@ def _changes(operations: HeaderOperations) -> Iterator[Any]:
         yield HeaderValueOption(header=HeaderValue(key=name, value=value))
 
 
-def _rewrite(action: Any, route: HTTPRoute, match: HTTPMatchRequest | None) -> None:
+def _rewrite(action: Any, route: HTTPRoute) -> None:
+    """A prefix rewrite replaces what was matched: after an exact or a regex match the whole path."""
     rewrite = route.rewrite
     if rewrite is None:
         return
-    regex = match.uri.regex if match is not None and match.uri is not None else None
     if rewrite.uri_regex_rewrite is not None:
-        pattern, replacement = rewrite.uri_regex_rewrite.match, rewrite.uri_regex_rewrite.rewrite
-        action.regex_rewrite.CopyFrom(_substitute(pattern, replacement))
-    elif rewrite.uri and regex is not None:
-        action.regex_rewrite.CopyFrom(_substitute(regex, rewrite.uri))
+        action.regex_rewrite.CopyFrom(_substitute(rewrite.uri_regex_rewrite.match, rewrite.uri_regex_rewrite.rewrite))
     elif rewrite.uri:
         action.prefix_rewrite = rewrite.uri
     if rewrite.authority:
@@ -284,7 +283,7 @@ def retry_policy(retries: HTTPRetry | None, default_attempts: int, hashed: bool)
         found.retry_back_off.base_interval.CopyFrom(build.duration(retries.backoff))
     ignore = retries.retry_ignore_previous_hosts if retries is not None else None
     # A hash leads to the same pod again, so that avoiding it would only cost attempts.
-    if (not hashed or retries is not None) if ignore is None else ignore:
+    if (not hashed) if ignore is None else ignore:
         found.retry_host_predicate.add(
             name="envoy.retry_host_predicates.previous_hosts", typed_config=build.packed(PreviousHostsPredicate())
         )
