@@ -44,7 +44,10 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environmen
         lifecycle.delete(started)
 
 
-@pytest.fixture(scope="session", params=list[Path | None](kubectls()) or [None], ids=lambda path: path.name if path else "none")
+PROGRAMS: list[Path | None] = [*kubectls()] or [None]
+
+
+@pytest.fixture(scope="session", params=PROGRAMS, ids=lambda path: path.name if path else "none")
 def program(request: pytest.FixtureRequest) -> Path:
     if request.param is None:
         pytest.skip("no kubectl on the PATH")

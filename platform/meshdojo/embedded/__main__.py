@@ -52,6 +52,8 @@ def main() -> int:
     name, descriptor = sys.argv[1:]
     reporter = Reporter(int(descriptor))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # It would log every exec with its whole command line.
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     try:
         asyncio.run(serve(Environment.named(name), reporter))

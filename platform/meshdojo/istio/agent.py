@@ -166,7 +166,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"Error: {error}", file=sys.stderr, flush=True)
         return 1
     print(f"Starting proxy agent: {arguments.role}, bootstrap {config}", flush=True)
-    os.execv(words[0], words)
+    os.execv(words[0], words)  # noqa: RET503 (does not return)
 
 
 if __name__ == "__main__":
