@@ -97,7 +97,7 @@ class Terminal(Piped):
     async def close_stdin(self) -> None:
         os.write(self._master, b"\x04")
 
-    async def stdout(self) -> AsyncIterator[bytes]:  # type: ignore[override]
+    async def stdout(self) -> AsyncIterator[bytes]:
         while True:
             try:
                 data = await asyncio.to_thread(os.read, self._master, 4096)

@@ -172,10 +172,15 @@ def echo_port() -> Iterator[int]:
     listener.close()
 
 
+def send(connection: socket.socket, data: bytes) -> None:
+    connection.sendall(data)
+    connection.shutdown(socket.SHUT_WR)
+
+
 def exchange(port: int, data: bytes) -> bytes:
     """What comes back for `data`."""
     with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
-        sender = threading.Thread(target=lambda: (connection.sendall(data), connection.shutdown(socket.SHUT_WR)))
+        sender = threading.Thread(target=send, args=(connection, data))
         sender.start()
         received = b""
         while part := connection.recv(65536):
