@@ -16,7 +16,7 @@ from meshdojo.web.views import Chapter, Section, TaskText
 
 @pytest.fixture
 def templates() -> Environment:
-    return environment(Assets(), "meshdojo")
+    return environment(Assets(), "meshdojo {}".format)
 
 
 @pytest.fixture

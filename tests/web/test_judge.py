@@ -94,7 +94,7 @@ def rounds(monkeypatch: pytest.MonkeyPatch) -> Rounds:
 
 def cluster_judge(kubeconfig: Path) -> ClusterJudge:
     backend = SimpleNamespace(name="embedded", kubeconfig=kubeconfig)
-    return ClusterJudge(backend, lambda lab: CHECKS if lab == "split" else {})
+    return ClusterJudge(backend, lambda lab: CHECKS if lab == "split" else {}, "meshdojo up")
 
 
 async def take(updates: AsyncGenerator[Update, None], count: int) -> list[Update]:

@@ -61,3 +61,9 @@ def test_the_command_line_is_called_so_that_a_learner_can_copy_it(
     assert Settings(tmp_path).command == str(program)
     monkeypatch.setenv("PATH", str(program.parent))
     assert Settings(tmp_path).command == "meshdojo"
+
+
+def test_commands_name_the_mesh_where_it_is_not_the_usual_one(tmp_path: Path) -> None:
+    assert Settings(tmp_path, command="meshdojo").call("shell") == "meshdojo shell"
+    other = Settings(tmp_path, command="meshdojo", backend="kind", instance="two")
+    assert other.call("reset canary") == "meshdojo reset canary --backend kind --name two"

@@ -43,7 +43,7 @@ def create_app(settings: Settings, *, judge: Judge | None = None, library: Libra
     for a URL that means nothing; a database that cannot be opened is a `DatabaseError` at startup.
     """
     assets = Assets()
-    templates = environment(assets, settings.command)
+    templates = environment(assets, settings.call)
     engine = open_engine(settings.database)
     progress = Progress(engine)
     course_library = CourseLibrary(templates, settings.content)
@@ -64,9 +64,12 @@ def create_app(settings: Settings, *, judge: Judge | None = None, library: Libra
 
 def _cluster_judge(settings: Settings, course_library: CourseLibrary) -> Judge:
     # Imported here: whoever brings a judge of their own needs no backend.
+    from meshdojo.backends.select import open_backend
     from meshdojo.web.judge import ClusterJudge
 
-    return ClusterJudge.of(settings.backend, settings.instance, course_library.checks)
+    return ClusterJudge(
+        open_backend(settings.backend, settings.instance), course_library.checks, settings.call("up --detach")
+    )
 
 
 def _lifespan(engine: AsyncEngine, hub: Hub) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:

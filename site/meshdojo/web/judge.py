@@ -8,7 +8,6 @@ from collections.abc import AsyncGenerator, Callable, Container, Mapping, Sequen
 from pathlib import Path
 
 from meshdojo.backends.base import Backend, Status
-from meshdojo.backends.select import open_backend
 from meshdojo.checks.outcome import Error, Fail, Pass
 from meshdojo.checks.registry import UnknownCheck
 from meshdojo.checks.runner import Result
@@ -25,16 +24,12 @@ Checks = Mapping[str, Sequence[str]]
 
 
 class ClusterJudge:
-    """Judges the cluster of one backend. `checks_of` gives a lab's tasks with their checks."""
+    """Judges the cluster of one backend. `checks_of` gives a lab's tasks with their checks, `start` starts it."""
 
-    def __init__(self, backend: Backend, checks_of: Callable[[str], Checks]) -> None:
+    def __init__(self, backend: Backend, checks_of: Callable[[str], Checks], start: str) -> None:
         self._backend = backend
         self._checks_of = checks_of
-
-    @classmethod
-    def of(cls, backend: str, instance: str, checks_of: Callable[[str], Checks]) -> ClusterJudge:
-        """The judge of a backend by name. Raises `backends.BackendError` for an unknown one."""
-        return cls(open_backend(backend, instance), checks_of)
+        self._no_cluster = Verdict("error", "No mesh is running.", hint=f"Start it in a terminal: {start}")
 
     async def status(self) -> MeshStatus:
         """What the backend says of itself."""
@@ -48,7 +43,7 @@ class ClusterJudge:
             try:
                 client = HTTPClient.from_kubeconfig(path)
             except ClusterError:
-                for update in self._all(lab, _no_cluster(self._backend.name)):
+                for update in self._all(lab, self._no_cluster):
                     yield update
                 await _wait_for_another(path, stamp, recheck)
                 continue
@@ -132,11 +127,6 @@ def mesh_status(backend: str, status: Status) -> MeshStatus:
         return MeshStatus(backend, "absent", status.detail)
     state: MeshState = "ready" if status.ready else "unreachable"
     return MeshStatus(backend, state, status.detail, status.kubernetes, status.istio)
-
-
-def _no_cluster(backend: str) -> Verdict:
-    name = "" if backend == "embedded" else f" --backend {backend}"
-    return Verdict("error", "No mesh is running.", hint=f"Start it in a terminal: meshdojo up --detach{name}")
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

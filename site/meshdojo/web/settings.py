@@ -69,6 +69,12 @@ class Settings:
         """The address to open first: it carries the token, so show it to the owner only and never log it."""
         return f"{self.url}/?token={self.token}"
 
+    def call(self, words: str) -> str:
+        """How the learner calls the command line for this very mesh: 'shell' -> 'meshdojo shell --backend kind'."""
+        options = {"--backend": (self.backend, "embedded"), "--name": (self.instance, "default")}
+        chosen = [f"{name} {shlex.quote(value)}" for name, (value, usual) in options.items() if value != usual]
+        return " ".join([self.command, words, *chosen])
+
     @property
     def database(self) -> str:
         """The SQLAlchemy URL of the database."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Protocol
@@ -65,7 +66,7 @@ class Site:
         return HTMLResponse(self.render(template, **common | values), status)
 
 
-def environment(assets: Assets, command: str) -> Environment:
+def environment(assets: Assets, call: Callable[[str], str]) -> Environment:
     """The Jinja environment: everything is escaped, an unknown name is an error."""
     templates = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -76,7 +77,7 @@ def environment(assets: Assets, command: str) -> Environment:
     )
     templates.globals["asset"] = assets.url
     templates.globals["mesh_label"] = mesh_label
-    templates.globals["meshdojo"] = command
+    templates.globals["call"] = call
     templates.globals["grades"] = GRADES
     templates.globals["mesh"] = MeshStatus("")
     return templates
