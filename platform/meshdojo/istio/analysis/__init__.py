@@ -1,0 +1,1 @@
+"""What ``istioctl analyze`` looks for: mistakes that no single object shows."""

@@ -1,0 +1,121 @@
+"""Objects that contradict each other, or that cannot have an effect."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from meshdojo.istio import hosts
+from meshdojo.istio.analysis.message import Message
+from meshdojo.istio.analysis.world import Item, World
+from meshdojo.istio.models.base import NotParsed
+from meshdojo.istio.models.destination_rule import DestinationRule, TrafficPolicy
+from meshdojo.istio.models.gateway import Gateway
+from meshdojo.istio.models.kinds import kind_of, parse
+from meshdojo.istio.models.virtual_service import VirtualService
+from meshdojo.istio.validation import unreachable
+from meshdojo.istio.validation.check import rules
+
+
+def schema(world: World) -> Iterator[Message]:
+    """What the webhook would refuse; objects of a cluster have passed it."""
+    for item in world.items:
+        if kind_of(item.manifest) is not None and (text := _refusal(item)):
+            yield Message("IST0106", "Error", item.origin, f"Schema validation error: {text}")
+
+
+def _refusal(item: Item) -> str:
+    try:
+        found = rules(parse(item.manifest))
+    except NotParsed as error:
+        return str(error)
+    return found.text() if found.errors else ""
+
+
+def mesh_hosts(world: World) -> Iterator[Message]:
+    """Two VirtualServices for one host of the mesh: only one of them counts."""
+    owners: dict[str, list[Item]] = {}
+    for item, service in world.parsed(VirtualService):
+        if not service.spec.gateways or hosts.MESH in service.spec.gateways:
+            for host in dict.fromkeys(hosts.resolve(one, item.namespace) for one in service.spec.hosts):
+                owners.setdefault(host, []).append(item)
+    for host, items in owners.items():
+        if len(items) < 2:
+            continue
+        names = ",".join(sorted(f"{one.namespace}/{one.name}" for one in items))
+        text = (
+            f"The VirtualServices {names} associated with mesh gateway define the same host */{host} which can lead to "
+            "undefined behavior. This can be fixed by merging the conflicting VirtualServices into a single resource."
+        )
+        yield from (Message("IST0109", "Error", one.origin, text) for one in items)
+
+
+def unreachable_routes(world: World) -> Iterator[Message]:
+    for item, service in world.parsed(VirtualService):
+        for warning in unreachable.warnings(service.spec.http):
+            text = f"V{warning[1:]}."
+            ineffective = " match " in warning.partition("(")[0]
+            yield Message(
+                "IST0131" if ineffective else "IST0130", "Info" if ineffective else "Warning", item.origin, text
+            )
+
+
+def gateway_hosts(world: World) -> Iterator[Message]:
+    """Hosts of a VirtualService that none of its gateway's servers serves."""
+    gateways = {f"{item.namespace}/{item.name}": gateway for item, gateway in world.parsed(Gateway)}
+    for item, service in world.parsed(VirtualService):
+        for name in service.spec.gateways:
+            if name == hosts.MESH:
+                continue
+            full = name if "/" in name else f"{item.namespace}/{name}"
+            gateway = gateways.get(full)
+            missing = [host for host in service.spec.hosts if gateway is None or not _serves(gateway, host)]
+            if missing:
+                text = (
+                    f"one or more host [{' '.join(missing)}] defined in VirtualService {item.namespace}/{item.name} "
+                    f"not found in Gateway {full}."
+                )
+                yield Message("IST0132", "Warning", item.origin, text)
+
+
+def _serves(gateway: Gateway, host: str) -> bool:
+    patterns = (entry.rpartition("/")[2] for server in gateway.spec.servers for entry in server.hosts)
+    return any(hosts.overlap(pattern, host) is not None for pattern in patterns)
+
+
+def destination_rules(world: World) -> Iterator[Message]:
+    for item, rule in world.parsed(DestinationRule):
+        full = hosts.resolve(rule.spec.host, item.namespace)
+        if world.complete:
+            yield from _subsets(world, item, rule, full)
+            known = [*world.services, *world.external_hosts]
+            if not any(hosts.overlap(full, one) is not None for one in known):
+                text = (
+                    f"The host {rule.spec.host} defined in the DestinationRule does not match any services in the mesh."
+                )
+                yield Message("IST0174", "Warning", item.origin, text)
+        yield from _unverified(item, rule.spec.traffic_policy, rule.spec.host)
+
+
+def _subsets(world: World, item: Item, rule: DestinationRule, full: str) -> Iterator[Message]:
+    service = world.services.get(full)
+    if service is None:
+        return
+    selector = service.spec.get("selector") or {}
+    for subset in rule.spec.subsets:
+        if not world.pods({**selector, **subset.labels}, service.namespace):
+            text = (
+                f"The Subset {subset.name} defined in the DestinationRule does not select any pods. "
+                "Which may lead to 503 UH (NoHealthyUpstream)."
+            )
+            yield Message("IST0173", "Error", item.origin, text)
+
+
+def _unverified(item: Item, policy: TrafficPolicy | None, host: str) -> Iterator[Message]:
+    tls = policy.tls if policy else None
+    if tls and tls.mode in ("SIMPLE", "MUTUAL") and not (tls.ca_certificates or tls.credential_name):
+        place = f"{item.namespace}/{item.name}"
+        text = (
+            f"DestinationRule {place} in namespace {item.namespace} has TLS mode set to {tls.mode} but no "
+            f"caCertificates are set to validate server identity for host: {host}"
+        )
+        yield Message("IST0128", "Warning", item.origin, text)

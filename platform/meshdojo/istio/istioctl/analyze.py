@@ -1,0 +1,130 @@
+"""``istioctl analyze``."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+import yaml
+
+from meshdojo.cluster.errors import StatusError
+from meshdojo.cluster.http import HTTPClient
+from meshdojo.istio.analysis.analyzers import ANALYZERS, analyze
+from meshdojo.istio.analysis.message import DOCUMENTATION, LEVELS, Message
+from meshdojo.istio.analysis.world import World
+from meshdojo.istio.istioctl import cluster, files
+from meshdojo.istio.istioctl.command import CommandError, Invocation, UsageError
+from meshdojo.istio.models.kinds import KINDS
+
+JSON = dict[str, Any]
+FOUND_CODE = 79
+_KUBERNETES = ("namespaces", "pods", "services", "secrets")
+
+
+def run(invocation: Invocation) -> int:
+    if invocation["list-analyzers"]:
+        for name, (_, description) in sorted(ANALYZERS.items()):
+            print(f"* {name}:\n    {description}")
+        return 0
+    if invocation["output"] not in ("log", "json", "yaml"):
+        raise CommandError(f"{invocation['output']} not a valid option for format. See istioctl analyze --help")
+    failing, shown = (_at_least(invocation, flag) for flag in ("failure-threshold", "output-threshold"))
+    world, namespace = _world(invocation)
+    found = [
+        one for one in analyze(world) if _in_scope(one, namespace) and not _suppressed(one, invocation["suppress"])
+    ]
+    _print([one for one in found if one.level in shown], invocation["output"])
+    subject = _subject(invocation, namespace)
+    if any(one.level in failing for one in found):
+        raise CommandError(
+            f"Analyzers found issues when analyzing {subject}.\n"
+            f"See {DOCUMENTATION} for more information about causes and resolutions.",
+            FOUND_CODE,
+        )
+    if not found:
+        print(f"\n✔ No validation issues found when analyzing {subject}.", file=sys.stderr)
+    return 0
+
+
+def _at_least(invocation: Invocation, flag: str) -> tuple[str, ...]:
+    """The levels at and above a threshold."""
+    wanted = str(invocation[flag]).capitalize()
+    if wanted not in LEVELS:
+        raise UsageError(f'invalid argument "{invocation[flag]}" for "--{flag}" flag: invalid level option')
+    return LEVELS[: [*LEVELS].index(wanted) + 1] if wanted in LEVELS else ()
+
+
+def _world(invocation: Invocation) -> tuple[World, str]:
+    """The objects, and the namespace that messages are wanted for ('' for all)."""
+    given = [
+        (name, one)
+        for name in files.paths(invocation.arguments, invocation["recursive"])
+        for one in files.documents(name)
+    ]
+    everywhere = bool(invocation["all-namespaces"])
+    if not invocation["use-kube"]:
+        return World.of((), given, complete=False), "" if everywhere else str(invocation["namespace"])
+    objects, namespace = cluster.run(invocation, lambda client: _objects(client, invocation))
+    return World.of(objects, _placed(given, namespace)), "" if everywhere else namespace
+
+
+def _placed(given: Iterable[tuple[str, JSON]], namespace: str) -> list[tuple[str, JSON]]:
+    """Manifests without a namespace belong to the one that is analyzed."""
+    placed = []
+    for name, one in given:
+        metadata = one.get("metadata") or {}
+        where = {} if one.get("kind") == "Namespace" else {"namespace": metadata.get("namespace") or namespace}
+        placed.append((name, {**one, "metadata": {**metadata, **where}}))
+    return placed
+
+
+async def _objects(client: HTTPClient, invocation: Invocation) -> tuple[list[JSON], str]:
+    namespace = cluster.namespace(invocation, client)
+    resources = [*_KUBERNETES, *(kind.TYPE.resource for kind in KINDS)]
+    lists = await asyncio.gather(*(_list(client, resource) for resource in resources))
+    objects = [one for found in lists for one in found]
+    names = {one["metadata"]["name"] for one in lists[0]}
+    if not invocation["all-namespaces"] and namespace not in names:
+        raise CommandError(f'namespace "{namespace}" not found')
+    return objects, namespace
+
+
+async def _list(client: HTTPClient, resource: str) -> list[JSON]:
+    """All objects of a kind; none of a kind that is not served."""
+    try:
+        return (await client.list(resource)).items
+    except StatusError as error:
+        if cluster.is_missing(error):
+            return []
+        raise
+
+
+def _in_scope(message: Message, namespace: str) -> bool:
+    origin = message.origin
+    return not namespace or namespace == origin.namespace or (origin.kind == "Namespace" and origin.name == namespace)
+
+
+def _suppressed(message: Message, patterns: Iterable[str]) -> bool:
+    """``IST0101=VirtualService name.namespace``; ``*`` stands for any."""
+    origin = message.origin
+    name = f"{origin.kind} {origin.name}.{origin.namespace}" if origin.namespace else f"{origin.kind} {origin.name}"
+    return any(pattern in (f"{message.code}={name}", f"{message.code}=*") for pattern in patterns)
+
+
+def _print(found: list[Message], output: str) -> None:
+    if output == "json":
+        print(json.dumps([one.document() for one in found], indent="\t"))
+    elif output == "yaml":
+        sys.stdout.write(yaml.safe_dump([one.document() for one in found], sort_keys=False))
+    else:
+        for one in found:
+            print(one)
+
+
+def _subject(invocation: Invocation, namespace: str) -> str:
+    if invocation.arguments:
+        return ", ".join(invocation.arguments)
+    return f"namespace: {namespace}" if namespace else "all namespaces"
