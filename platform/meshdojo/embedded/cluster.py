@@ -82,4 +82,4 @@ class Cluster:
 
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
-        self.api.store.close()
+        await self.api.close()
