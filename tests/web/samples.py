@@ -221,6 +221,7 @@ class FakeJudge:
         self.rechecks = 0
         self.started = asyncio.Event()
         self.left = asyncio.Event()
+        self.rechecked = asyncio.Event()
         self.closed = False
 
     async def status(self) -> MeshStatus:
@@ -244,6 +245,7 @@ class FakeJudge:
                 if asked.done():
                     recheck.clear()
                     self.rechecks += 1
+                    self.rechecked.set()
                     asked = asyncio.create_task(recheck.wait())
                 if get.done():
                     return get.result()

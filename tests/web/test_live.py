@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Container
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from meshdojo.web import live
 from meshdojo.web.database import migrate, open_engine
 from meshdojo.web.live import Checking, Hub, Update
 from meshdojo.web.models import LOCAL_LEARNER
-from meshdojo.web.progress import Progress
+from meshdojo.web.progress import Progress, Verdict
 
 pytestmark = pytest.mark.anyio
 
@@ -106,6 +107,44 @@ async def test_the_mesh_status_follows_the_judge(hub: Hub, judge: FakeJudge, mon
         await until(lambda: hub.mesh.state == "ready", changed)
         judge.mesh = replace(judge.mesh, state="unreachable")
         await until(lambda: hub.mesh.state == "unreachable", changed)
+
+
+async def test_a_mesh_that_goes_or_comes_back_is_judged_anew(
+    hub: Hub, judge: FakeJudge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "STATUS_INTERVAL", 0.0)
+    async with hub.watch(LOCAL_LEARNER, "split") as changed:
+        await judge.started.wait()
+        await until(lambda: hub.mesh.state == "ready", changed)
+        assert judge.rechecks == 0
+        for state in ("absent", "ready"):
+            judge.mesh = replace(judge.mesh, state=state)
+            async with asyncio.timeout(10):
+                await judge.rechecked.wait()
+            judge.rechecked.clear()
+    assert judge.rechecks == 2
+
+
+async def test_an_environment_that_stays_broken_is_one_attempt(
+    hub: Hub, judge: FakeJudge, progress: Progress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[Verdict] = []
+    record = progress.record
+
+    async def count(learner: int, lab: str, task: str, verdict: Verdict) -> datetime:
+        kept.append(verdict)
+        return await record(learner, lab, task, verdict)
+
+    monkeypatch.setattr(progress, "record", count)
+    async with hub.watch(LOCAL_LEARNER, "split") as changed:
+        state = (await hub.lab(LOCAL_LEARNER, "split")).state
+        await judge.started.wait()
+        for _ in range(20):
+            judge.say("split", *judged("dark", BROKEN))
+        judge.say("split", *judged("dark", FAILED), *judged("dark", FAILED))
+        judge.say("split", *judged("tenth", PASSED))
+        await until(lambda: "tenth" in state.now, changed)
+    assert kept == [BROKEN, FAILED, FAILED, PASSED]
 
 
 async def test_a_judge_that_dies_is_started_again(

@@ -33,7 +33,8 @@ IGNORED_NAMESPACES = frozenset({"kube-system", "kube-public", "kube-node-lease",
 COALESCE_SECONDS = 0.05
 SYNC_SECONDS = 2.0
 # What broke may mend itself without any object changing.
-RETRY_SECONDS = 3.0
+RETRY_SECONDS = 2.0
+LONGEST_RETRY_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ async def watch(
     `checks` may be a function, asked before each round: what matters most then comes first. Setting `recheck` asks
     for a round now. Raises UnknownCheck; whatever goes wrong in a check is its outcome.
     """
-    runner, poke = Runner(client), recheck or asyncio.Event()
+    runner, poke, retry = Runner(client), recheck or asyncio.Event(), RETRY_SECONDS
     async with Changes(client) as changes:
         while True:
             changes.clear()
@@ -137,7 +138,8 @@ async def watch(
                 async for event in events:
                     settled = event if isinstance(event, Settled) else settled
                     yield event
-            await changes.wait(poke, RETRY_SECONDS if settled.broken else None)
+            await changes.wait(poke, retry if settled.broken else None)
+            retry = min(2 * retry, LONGEST_RETRY_SECONDS) if settled.broken else RETRY_SECONDS
 
 
 async def _round(runner: Runner, checks: Sequence[str]) -> AsyncGenerator[Event, None]:

@@ -163,12 +163,24 @@ class LiveLab:
         if isinstance(update, Checking):
             self.state.checking = update.task
         else:
+            self.state.checking = None
+            if _is_old_news(self.state.now.get(update.task), update.verdict):
+                self.wake()
+                return
             at = await self._progress.record(self._learner, self._lab, update.task, update.verdict)
             self.state.now[update.task] = Now(update.verdict, at)
-            self.state.checking = None
             if update.verdict.outcome == "pass":
                 self.state.progress.passed_at.setdefault(update.task, at)
         self.wake()
+
+
+def _is_old_news(known: Now | None, verdict: Verdict) -> bool:
+    """A broken environment is tried again and again: that is one attempt, not thousands."""
+    return (
+        known is not None
+        and verdict.outcome == "error" == known.verdict.outcome
+        and (verdict.reason == known.verdict.reason)
+    )
 
 
 class Hub:
@@ -228,8 +240,15 @@ class Hub:
         while self._watchers:
             status = await self._judge.status()
             if status != self.mesh:
+                self._on_mesh(self.mesh.state, status.state)
                 self.mesh = status
                 for changed in self._watchers:
                     changed.set()
             await asyncio.sleep(STATUS_INTERVAL)
         self._status_task = None
+
+    def _on_mesh(self, before: MeshState, now: MeshState) -> None:
+        """A mesh that goes or comes back tells of no change by itself."""
+        if before not in (now, "unknown"):
+            for live in self._labs.values():
+                live.recheck.set()
