@@ -20,6 +20,7 @@ import asyncio
 import itertools
 import logging
 import os
+import socket
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -361,9 +362,15 @@ class Server:
 
 def _own_socket(path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    own = path.with_name(f"{path.stem}-{os.getpid()}-{next(_SOCKETS)}.sock")
-    own.unlink(missing_ok=True)
-    return own
+    for left in path.parent.glob(f"{path.stem}-*.sock"):
+        if not _is_served(left):  # its istiod was killed
+            left.unlink(missing_ok=True)
+    return path.with_name(f"{path.stem}-{os.getpid()}-{next(_SOCKETS)}.sock")
+
+
+def _is_served(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        return probe.connect_ex(str(path)) == 0
 
 
 def _link(path: Path, target: Path) -> None:

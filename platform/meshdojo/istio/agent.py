@@ -3,9 +3,11 @@
     python -m meshdojo.istio.agent istio-iptables …     nothing to do here: says so and ends
     python -m meshdojo.istio.agent proxy sidecar|router …
 
-``proxy`` reads what the injector put into the environment, writes Envoy's bootstrap and becomes Envoy. A sidecar is
-told to drain by its preStop hook (``pilot-agent request POST drain``); native sidecars are stopped after the
-application, so that nothing is left to wait for when SIGTERM comes, and Envoy ends at once.
+``proxy`` reads what the injector put into the environment, writes Envoy's bootstrap and becomes Envoy. So there is no
+agent left that would wait terminationDrainDuration (5 s) after SIGTERM: Envoy ends at once. A sidecar has nothing to
+wait for by then: its preStop hook (``pilot-agent request POST drain``) has drained it, and native sidecars are stopped
+after the application. A gateway's open connections are cut; keeping a process beside each Envoy to spare them costs
+more memory than it is worth in a lab.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from meshdojo.istio import bootstrap
 
@@ -166,7 +168,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"Error: {error}", file=sys.stderr, flush=True)
         return 1
     print(f"Starting proxy agent: {arguments.role}, bootstrap {config}", flush=True)
-    os.execv(words[0], words)  # noqa: RET503 (does not return)
+    _become(words)
+
+
+def _become(words: list[str]) -> NoReturn:
+    os.execv(words[0], words)  # noqa: S606
 
 
 if __name__ == "__main__":

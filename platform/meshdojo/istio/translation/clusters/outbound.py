@@ -74,7 +74,8 @@ def _secure(
     settings = policy.tls
     identities = service.subject_alt_names or endpoints.identities
     if settings is None:
-        if scope.mesh.auto_mtls and service.resolution == "endpoints":
+        # Where no pod has a sidecar there is nothing to choose, and each TLS context costs every proxy memory.
+        if scope.mesh.auto_mtls and service.resolution == "endpoints" and endpoints.identities:
             _automatic(found, tls.mesh_client(name, identities))
     elif settings.mode == "ISTIO_MUTUAL":
         found.transport_socket.CopyFrom(tls.mesh_client(name, identities, settings.sni))
