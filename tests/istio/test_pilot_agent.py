@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.istio.world import run_directory
 
 from meshdojo.istio import pilot_agent
-from tests.istio.world import run_directory
 
 
 class Admin(http.server.BaseHTTPRequestHandler):

@@ -154,6 +154,10 @@ def command(arguments: Arguments, config: Path) -> list[str]:
     ]
 
 
+def _become(words: list[str]) -> NoReturn:
+    os.execv(words[0], words)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run as the program of a container; does not return when Envoy starts."""
     argv = list(sys.argv[1:] if argv is None else argv)
@@ -169,10 +173,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     print(f"Starting proxy agent: {arguments.role}, bootstrap {config}", flush=True)
     _become(words)
-
-
-def _become(words: list[str]) -> NoReturn:
-    os.execv(words[0], words)  # noqa: S606
 
 
 if __name__ == "__main__":
