@@ -131,7 +131,7 @@ def test_a_watch_sees_what_happened_since_and_what_happens() -> None:
 
 
 async def collect(watch: store_module.Watch, count: int) -> list[Change]:
-    changes = []
+    changes: list[Change] = []
     while len(changes) < count:
         change = await watch.next()
         assert change is not None
