@@ -62,7 +62,7 @@ def test_an_old_kubectl_is_named_with_what_is_needed(tmp_path: Path) -> None:
     old.chmod(0o755)
     ran = meshdojo("up", "--detach", home=tmp_path, PATH=f"{tmp_path}:/bin:/usr/bin")
     try:
-        assert "is version 1.24; the labs need 1.30 or newer" in ran.stderr
+        assert "is version 1.24; the labs need 1.31 or newer" in ran.stderr
     finally:
         meshdojo("down", "--delete", home=tmp_path)
 

@@ -15,7 +15,7 @@ from meshdojo.course.content import content_root
 from meshdojo.embedded import lifecycle
 from meshdojo.embedded.environment import Environment
 
-OLDEST_MINOR = 30
+OLDEST_MINOR = 31
 Kubectl = Callable[..., str]
 
 

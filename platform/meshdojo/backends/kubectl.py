@@ -9,8 +9,8 @@ import subprocess
 
 from meshdojo.backends.base import BackendMissing
 
-# kubectl 1.30 is the first whose exec and port-forward use WebSockets by default; older ones speak raw SPDY only.
-OLDEST = (1, 30)
+# The first whose exec and port-forward both use WebSockets by default; older ones speak raw SPDY for one of them.
+OLDEST = (1, 31)
 _HOW = "See https://kubernetes.io/docs/tasks/tools/ for how to install it."
 
 
