@@ -25,6 +25,7 @@ PROTOCOLS = (TUNNEL, CHANNELS)
 CHUNK_BYTES = 32 * 1024
 _QUEUED_FRAMES = 256
 _REFUSED, _CANCELLED = 3, 5
+_LINGER_SECONDS = 0.2
 
 Connect = Callable[[int], Awaitable[tuple[StreamReader, StreamWriter]]]
 
@@ -210,5 +211,7 @@ class PortChannels:
             connection.close()
             await _close(writer)
         if len(self._connections) == 1:
-            # The channels have no half-close: the end of the connection is the end of the WebSocket.
+            # The channels have no half-close: the end of the connection is the end of the WebSocket. The Python
+            # client then drops what it has not passed on yet, so it gets a moment to do so.
+            await asyncio.sleep(_LINGER_SECONDS)
             await self._channels.close()
