@@ -49,7 +49,8 @@ class Cluster:
             status = {"containerStatuses": [{"state": {"waiting": waiting}}]}
             return ObjectList([{"metadata": {"name": "istiod-1"}, "status": status}], "1")
         if resource == "services":
-            return ObjectList([{"metadata": {"name": "istiod", "namespace": "istio-system"}}], "1")
+            names = ("istiod", "old-gateway")
+            return ObjectList([{"metadata": {"name": name, "namespace": "istio-system"}} for name in names], "1")
         return ObjectList([], "1")
 
     async def watch(self, resource: str, namespace: str, *, fields: str) -> AsyncGenerator[WatchEvent, None]:
@@ -75,7 +76,7 @@ class Cluster:
         from meshdojo.cluster.resources import Resource
 
         plural, _, group = name.partition(".")
-        return Resource(group, "v1", plural, plural.capitalize(), True)
+        return Resource(group, "v1", plural, {"services": "Service"}.get(plural, plural), True)
 
 
 def client(cluster: Cluster) -> HTTPClient:
@@ -139,15 +140,22 @@ def test_uninstall_reports_what_was_there() -> None:
     cluster = Cluster()
     lines: list[str] = []
     count = asyncio.run(uninstall(client(cluster), report=lines.append))
-    assert count == 2
+    assert count == 3
     assert cluster.deleted == [
         "services/istiod",
+        "services/old-gateway",
         "customresourcedefinitions.apiextensions.k8s.io/gateways.networking.istio.io",
     ]
-    assert lines[0] == "  Removed /v1, Kind=Services/istiod.istio-system."
+    assert lines[0] == "  Removed /v1, Kind=Service/istiod.istio-system."
 
 
 def test_uninstall_of_a_revision_leaves_the_crds() -> None:
     cluster = Cluster()
     asyncio.run(uninstall(client(cluster), "canary"))
-    assert cluster.deleted == ["services/istiod"]
+    assert cluster.deleted == ["services/istiod", "services/old-gateway"]
+
+
+def test_installing_again_removes_what_is_no_longer_wanted() -> None:
+    cluster = Cluster()
+    asyncio.run(install(client(cluster), load(["profile=demo"])))
+    assert cluster.deleted == ["services/old-gateway"]

@@ -10,8 +10,9 @@ from typing import Any
 from meshdojo.cluster.errors import StatusError
 from meshdojo.cluster.http import HTTPClient
 from meshdojo.istio.install.manifests import Component, components, namespace
-from meshdojo.istio.install.naming import MANAGER
+from meshdojo.istio.install.naming import MANAGER, revision
 from meshdojo.istio.install.options import Options
+from meshdojo.istio.install.uninstall import key, prune
 
 JSON = dict[str, Any]
 Report = Callable[[Component], None]
@@ -30,7 +31,7 @@ class NotReady(Exception):
 async def install(
     client: HTTPClient, options: Options, report: Report = lambda component: None, seconds: float = READY_SECONDS
 ) -> None:
-    """Make the cluster's Istio as `options` say, and wait until every component is ready.
+    """Make the cluster's Istio as `options` say, wait until every component is ready, remove what is no longer wanted.
 
     Raises StatusError (the API refuses an object), NotReady after `seconds`.
     """
@@ -44,6 +45,7 @@ async def install(
         await _ready(client, part, seconds)
         report(part)
     await _install_gateways(client, [part for part in parts if part.name not in _CORE], bool(core), report, seconds)
+    await prune(client, revision(options), {key(one["kind"], one) for one in objects})
 
 
 async def _install_gateways(

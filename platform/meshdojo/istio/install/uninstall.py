@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from meshdojo.cluster.errors import StatusError
@@ -12,8 +12,9 @@ from meshdojo.istio.models.kinds import KINDS
 
 JSON = dict[str, Any]
 Report = Callable[[str], None]
+Key = tuple[str, str, str]
 
-COMPONENT = "operator.istio.io/component"
+COMPONENT, REVISION = "operator.istio.io/component", "istio.io/rev"
 _NAMESPACED = (
     "deployments.apps",
     "services",
@@ -37,7 +38,7 @@ async def uninstall(client: HTTPClient, revision: str = "", report: Report = lam
 
     Webhooks go first, so that nothing asks a control plane that is no longer there.
     """
-    labels = COMPONENT if not revision else f"{COMPONENT},istio.io/rev={revision}"
+    labels = COMPONENT if not revision else f"{COMPONENT},{REVISION}={revision}"
     removed = 0
     for group in (_CLUSTER[:2], _NAMESPACED, _CLUSTER[2:]):
         removed += sum(await asyncio.gather(*(_remove(client, resource, labels, report) for resource in group)))
@@ -47,10 +48,27 @@ async def uninstall(client: HTTPClient, revision: str = "", report: Report = lam
     return removed
 
 
-async def _remove(client: HTTPClient, resource: str, labels: str, report: Report) -> int:
+async def prune(client: HTTPClient, revision: str, kept: Collection[Key], report: Report = lambda line: None) -> int:
+    """Delete what an earlier installation of `revision` made and this one did not. Returns how many objects."""
+    labels = f"{COMPONENT},{REVISION}={revision}"
+    resources = (*_CLUSTER, *_NAMESPACED)
+    return sum(await asyncio.gather(*(_remove(client, resource, labels, report, kept) for resource in resources)))
+
+
+async def _remove(
+    client: HTTPClient, resource: str, labels: str, report: Report, kept: Collection[Key] = frozenset()
+) -> int:
+    kind = (await client.discovery.resource(resource)).kind
     found = (await client.list(resource, labels=labels)).items
-    done = await asyncio.gather(*(_delete_one(client, resource, one, report) for one in found))
+    unwanted = [one for one in found if key(kind, one) not in kept]
+    done = await asyncio.gather(*(_delete_one(client, resource, one, report) for one in unwanted))
     return sum(done)
+
+
+def key(kind: str, obj: JSON) -> Key:
+    """Kind, namespace ('' for cluster-scoped) and name."""
+    metadata = obj["metadata"]
+    return kind, metadata.get("namespace") or "", metadata["name"]
 
 
 async def _delete_one(client: HTTPClient, resource: str, one: JSON, report: Report) -> int:
