@@ -32,7 +32,7 @@ $(VENV)/bin/python:
 
 # The packages come pinned by hash; then the project itself, the front end (npm's lock file, with the node of a PyPI
 # wheel) and the cache of Kubernetes types.
-$(VENV)/.installed: $(VENV)/bin/python requirements.lock pyproject.toml site/package-lock.json site/build.py $(wildcard site/frontend/*)
+$(VENV)/.installed: $(VENV)/bin/python requirements.lock pyproject.toml site/package-lock.json site/build.py $(wildcard site/frontend/* site/frontend/*/*)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	$(BIN)/python site/build.py
