@@ -35,6 +35,7 @@ class End(asyncio.Protocol):
         self._backends = backends
         self._source = source
         self._ended = False
+        self._early = bytearray()
 
     def itself(self) -> End:
         """The factory that asyncio asks for."""
@@ -61,22 +62,34 @@ class End(asyncio.Protocol):
                     await loop.create_connection(other.itself, address, port, local_addr=(self._source, 0))
             except (OSError, TimeoutError):
                 continue
-            self.other = other
-            if self.transport is None or self.transport.is_closing():
-                other.reset()
-            else:
-                self.transport.resume_reading()
+            self._begin(other)
             return
         self.reset()
 
+    def _begin(self, other: End) -> None:
+        self.other = other
+        if self.transport is None or self.transport.is_closing() or other.transport is None:
+            other.reset()
+            return
+        other.transport.write(bytes(self._early))
+        if self._ended:
+            other.transport.write_eof()
+        else:
+            self.transport.resume_reading()
+
     def data_received(self, data: bytes) -> None:
-        if self.other is not None and self.other.transport is not None:
+        if self.other is None:
+            # Before Python 3.11.4 a transport that is paused as it is made reads once all the same.
+            self._early += data
+        elif self.other.transport is not None:
             self.other.transport.write(data)
 
     def eof_received(self) -> bool:
         self._ended = True
         other = self.other
-        if other is None or other.transport is None or other.transport.is_closing():
+        if other is None:
+            return True  # told to the backend as soon as there is one
+        if other.transport is None or other.transport.is_closing():
             return False
         if other._ended:
             other.transport.close()
