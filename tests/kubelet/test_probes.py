@@ -30,11 +30,11 @@ async def server(answer: bytes | None) -> AsyncIterator[int]:
     released = asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        if answer is None:
+        asked = await reader.readline()  # nothing, when only the port is probed
+        if asked and answer is None:
             await released.wait()
-        else:
-            writer.write(answer)
+        elif asked:
+            writer.write(answer or b"")
         writer.close()
         await writer.wait_closed()
 
