@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -30,11 +31,12 @@ async def server(answer: bytes | None) -> AsyncIterator[int]:
     released = asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        asked = await reader.readline()  # nothing, when only the port is probed
-        if asked and answer is None:
-            await released.wait()
-        elif asked:
-            writer.write(answer or b"")
+        with contextlib.suppress(asyncio.IncompleteReadError):  # nothing comes when only the port is probed
+            await reader.readuntil(b"\r\n\r\n")
+            if answer is None:
+                await released.wait()
+            else:
+                writer.write(answer)
         writer.close()
         await writer.wait_closed()
 
