@@ -142,8 +142,10 @@ class Stream:
         wanted = self._resources(self._server.configuration, subscription, names)
         asked = names if names is not None else subscription.names
         missing = [name for name in asked if name not in wanted]
-        # A proxy that reconnects has some already (initial_resource_versions).
-        new = [one for one in wanted.values() if names is not None or subscription.sent.get(one.name) != one.version]
+        # A proxy that reconnects has some already (initial_resource_versions). Endpoints it gets anew: a cluster that
+        # was warming when the connection broke waits for them, and as long as one is, Envoy asks for no clusters.
+        everything = names is not None or subscription.type_url == EDS
+        new = [one for one in wanted.values() if everything or subscription.sent.get(one.name) != one.version]
         gone = [name for name in subscription.sent if names is None and name not in wanted]
         await self._send(subscription, new, {*missing, *gone})
 
