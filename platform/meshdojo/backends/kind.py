@@ -16,6 +16,7 @@ from meshdojo.backends.gateways import NAMESPACE, http_port
 from meshdojo.backends.namespaces import delete_managed
 from meshdojo.cluster.errors import ClusterError
 from meshdojo.cluster.http import HTTPClient
+from meshdojo.cluster.rollout import completed
 from meshdojo.course.content import content_root
 from meshdojo.course.images import load_images
 from meshdojo.embedded import directories
@@ -155,11 +156,5 @@ def _lists(line: str, name: str, tag: str) -> bool:
 
 async def _has_istiod(client: HTTPClient) -> bool:
     deployments = await client.list("deployments.apps", NAMESPACE, labels="app=istiod")
-    await asyncio.gather(*(_available(client, item["metadata"]["name"]) for item in deployments.items))
+    await asyncio.gather(*(completed(client, NAMESPACE, item["metadata"]["name"]) for item in deployments.items))
     return bool(deployments.items)
-
-
-async def _available(client: HTTPClient, deployment: str) -> None:
-    async for event in client.watch("deployments.apps", NAMESPACE, fields=f"metadata.name={deployment}"):
-        if event.object.get("status", {}).get("availableReplicas", 0) > 0:
-            return

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from meshdojo.cluster.errors import StatusError
+from meshdojo.cluster.rollout import completed
 from meshdojo.embedded.errors import EmbeddedError
 
 if TYPE_CHECKING:
-    from meshdojo.cluster.client import Object
     from meshdojo.cluster.http import HTTPClient
 
 NAMESPACE = "istio-system"
@@ -36,7 +36,7 @@ async def ensure(client: HTTPClient, profile: str, report: Callable[[str], None]
         await _install(client, profile, report)
         return
     found = await client.list("deployments.apps", NAMESPACE)
-    await asyncio.gather(*(_available(client, one["metadata"]["name"]) for one in found.items))
+    await asyncio.gather(*(completed(client, NAMESPACE, one["metadata"]["name"]) for one in found.items))
 
 
 async def _install(client: HTTPClient, profile: str, report: Callable[[str], None]) -> None:
@@ -49,15 +49,3 @@ async def _install(client: HTTPClient, profile: str, report: Callable[[str], Non
         await install(client, load([f"profile={profile}"]))
     except (NotReady, StatusError) as error:
         raise EmbeddedError(f"Istio could not be installed: {error}. See: kubectl get events -n {NAMESPACE}") from error
-
-
-async def _available(client: HTTPClient, name: str) -> None:
-    while True:
-        async for event in client.watch("deployments.apps", NAMESPACE, fields=f"metadata.name={name}"):
-            if _is_available(event.object):
-                return
-
-
-def _is_available(deployment: Object) -> bool:
-    wanted = deployment["spec"].get("replicas", 1)
-    return bool(deployment.get("status", {}).get("availableReplicas", 0) >= wanted)

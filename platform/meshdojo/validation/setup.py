@@ -11,6 +11,7 @@ from meshdojo.checks.convergence import Convergence
 from meshdojo.checks.outcome import CannotJudge
 from meshdojo.checks.probe import Probe
 from meshdojo.cluster.http import HTTPClient
+from meshdojo.cluster.rollout import completed
 from meshdojo.course.content import content_root
 from meshdojo.course.lab import BASE, Lab, read_manifests
 
@@ -88,7 +89,7 @@ async def _available(client: HTTPClient, manifests: tuple[dict[str, Any], ...]) 
     late = set(wanted)
 
     async def wait(namespace: str, name: str) -> None:
-        await _one_available(client, namespace, name)
+        await completed(client, namespace, name)
         late.discard((namespace, name))
 
     try:
@@ -98,18 +99,3 @@ async def _available(client: HTTPClient, manifests: tuple[dict[str, Any], ...]) 
         names, namespace = ", ".join("/".join(key) for key in sorted(late)), wanted[0][0]
         why = f"kubectl describe pods -n {namespace}"
         raise BackendError(f"not ready after {READY_SECONDS:g} s: {names}. Why: {why}") from None
-
-
-async def _one_available(client: HTTPClient, namespace: str, name: str) -> None:
-    while True:
-        async for event in client.watch("deployments.apps", namespace, fields=f"metadata.name={name}"):
-            if event.type in ("ADDED", "MODIFIED") and is_available(event.object):
-                return
-
-
-def is_available(deployment: dict[str, Any]) -> bool:
-    """Whether all replicas are up to date and ready, and no old one is left."""
-    status, replicas = deployment.get("status", {}), deployment["spec"].get("replicas", 1)
-    current = status.get("observedGeneration", 0) >= deployment["metadata"].get("generation", 0)
-    counts = {status.get(count, 0) for count in ("replicas", "updatedReplicas", "availableReplicas")}
-    return current and counts == {replicas}

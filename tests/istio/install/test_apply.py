@@ -11,7 +11,7 @@ import pytest
 from meshdojo.cluster.client import ObjectList, WatchEvent
 from meshdojo.cluster.errors import StatusError
 from meshdojo.cluster.http import HTTPClient
-from meshdojo.istio.install.apply import NotReady, available, install
+from meshdojo.istio.install.apply import NotReady, install
 from meshdojo.istio.install.options import load
 from meshdojo.istio.install.uninstall import uninstall
 
@@ -124,16 +124,6 @@ def test_what_does_not_become_ready_says_why() -> None:
 def test_a_refusal_of_the_api_is_passed_on() -> None:
     with pytest.raises(StatusError, match="istiod is forbidden"):
         asyncio.run(install(client(Cluster(refused="istiod")), load(["profile=minimal"])))
-
-
-@pytest.mark.parametrize(
-    ("change", "expected"),
-    [({}, True), ({"readyReplicas": 0}, False), ({"observedGeneration": 0}, False), ({"replicas": 2}, False)],
-)
-def test_when_a_rollout_is_complete(change: JSON, expected: bool) -> None:
-    assert (
-        available({"metadata": {"generation": 1}, "spec": {"replicas": 1}, "status": {**READY, **change}}) is expected
-    )
 
 
 def test_uninstall_reports_what_was_there() -> None:

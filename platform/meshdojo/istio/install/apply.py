@@ -9,6 +9,7 @@ from typing import Any
 
 from meshdojo.cluster.errors import StatusError
 from meshdojo.cluster.http import HTTPClient
+from meshdojo.cluster.rollout import completed
 from meshdojo.istio.install.manifests import Component, components, namespace
 from meshdojo.istio.install.naming import MANAGER, revision
 from meshdojo.istio.install.options import Options
@@ -107,28 +108,10 @@ async def _ready(client: HTTPClient, part: Component, seconds: float) -> None:
     for in_namespace, name in part.deployments:
         try:
             async with asyncio.timeout(seconds):
-                await _available(client, in_namespace, name)
+                await completed(client, in_namespace, name)
         except TimeoutError:
             reason = await _why_not(client, in_namespace, name)
             raise NotReady(f"Deployment/{in_namespace}/{name} is not ready after {seconds:.0f}s{reason}") from None
-
-
-async def _available(client: HTTPClient, in_namespace: str, name: str) -> None:
-    """Wait until all replicas of a Deployment run its latest template and are ready."""
-    while True:
-        events = client.watch("deployments.apps", in_namespace, fields=f"metadata.name={name}")
-        async with aclosing(events) as stream:
-            async for event in stream:
-                if event.type in ("ADDED", "MODIFIED") and available(event.object):
-                    return
-
-
-def available(deployment: JSON) -> bool:
-    """Whether the rollout of a Deployment is complete (what ``kubectl rollout status`` waits for)."""
-    status, wanted = deployment.get("status") or {}, deployment["spec"].get("replicas", 1)
-    current = status.get("observedGeneration", 0) >= deployment["metadata"].get("generation", 0)
-    counts = (status.get(field, 0) for field in ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"))
-    return current and all(count == wanted for count in counts)
 
 
 async def _why_not(client: HTTPClient, in_namespace: str, name: str) -> str:
