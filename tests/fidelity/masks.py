@@ -1,0 +1,31 @@
+"""What may differ between two clusters without a learner being told anything: the rules, and no others.
+
+The rules of the course's chapters apply first, then these.
+"""
+
+from __future__ import annotations
+
+import re
+
+from meshdojo.course.masks import Mask, normalised
+
+RULES = (
+    Mask("version", re.compile(r'(?P<keep>resourceVersion"?[:=] ?"?|Resource Version: +)\d+'), "versions of objects"),
+    Mask("port", re.compile(r"(?P<keep>(?:\b|:)|nodePort: )3[0-2]\d{3}\b"), "node ports, which are allocated at random"),
+    Mask("container", re.compile(r"\b(?:containerd|meshdojo)://[0-9a-f]{32,}"), "containers, and what runs them"),
+    Mask("id", re.compile(r"(?P<keep>sha256:)[0-9a-f]{32,}"), "images"),
+    Mask("hub", re.compile(r"\b(?:registry\.istio\.io/release|docker\.io/istio)(?=/(?:proxyv2|pilot)\b)"), "Istio's registry"),
+    Mask("hash", re.compile(r"(?P<keep>(?:pod-template-hash|[Hh]ash)[\"']?[=:] ?[\"']?)[0-9a-z]{6,64}"), "hashes"),
+    Mask("volume", re.compile(r"(?P<keep>kube-api-access-)[a-z0-9]{5}"), "the volume of a pod's token"),
+    Mask("image", re.compile(r"\S+@sha256:<?\w+>?"), "the digest of an image"),
+    Mask("ms", re.compile(r"\b\d+(?:\.\d+)?(?:µs|ms)\b"), "durations"),
+)
+
+
+def masked(text: str, names: dict[str, str]) -> str:
+    """`text` as it is compared and recorded; `names` are this cluster's own: text found -> placeholder."""
+    for name in sorted(names, key=len, reverse=True):
+        text = re.sub(rf"(?<![\w/=.-]){re.escape(name)}(?![\w/:-])", names[name], text)
+    for rule in RULES:
+        text = rule.apply(text)
+    return "".join(f"{line}\n" for line in normalised(text))
