@@ -169,8 +169,8 @@ def _bind(block: Block) -> socket.socket:
         listener.close()
         raise EmbeddedError(
             f"the address {block.node}:{API_PORT} cannot be used: {error.strerror}. Another environment or program "
-            "has it (on macOS extra loopback addresses must be made first: see 'meshdojo doctor'). Stop it, or delete "
-            "this environment with 'meshdojo down --delete'."
+            f"has it (on macOS it must be made first: sudo ifconfig lo0 alias {block.node}). Stop it, or delete this "
+            "environment with 'meshdojo down --delete'."
         ) from error
     return listener
 

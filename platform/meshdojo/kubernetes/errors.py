@@ -240,14 +240,6 @@ def service_unavailable(message: str) -> StatusError:
     return StatusError(503, "ServiceUnavailable", message)
 
 
-def too_many_requests(message: str, retry_after: int = 0, causes: list[dict[str, str]] | None = None) -> StatusError:
-    """429, e.g. an eviction that a disruption budget forbids."""
-    details: dict[str, Any] = {"causes": causes} if causes else {}
-    if retry_after:
-        details[RETRY_AFTER] = retry_after
-    return StatusError(429, "TooManyRequests", message, details)
-
-
 def field_manager_conflict(conflicts: Sequence[tuple[str, str]]) -> StatusError:
     """409 of a server-side apply. `conflicts`: (words about the manager, field), e.g. ('"other"', ".spec.replicas")."""
     causes = [

@@ -127,10 +127,6 @@ class Catalogue:
         """The resource whose objects say this apiVersion and kind."""
         return next((r for r in self if (r.group, r.version, r.kind) == (group, version, kind)), None)
 
-    def by_storage(self, storage: str) -> Resource | None:
-        """A resource whose objects are kept in this storage."""
-        return next((r for r in self if r.storage == storage), None)
-
     def groups(self) -> dict[str, list[str]]:
         """Served versions by group, preferred first; the core group ('') first, then as registered."""
         served: dict[str, list[str]] = {}

@@ -11,7 +11,6 @@ from meshdojo.istio.models.base import (
     AnyDuration,
     Duration,
     Int32,
-    Labels,
     Model,
     NullableBool,
     Rule,
@@ -233,8 +232,3 @@ class ConnectionPoolSettings(Model):
 
     tcp: TCPSettings | None = Field(default=None, description="Limits that hold for TCP and HTTP.")
     http: HTTPSettings | None = Field(default=None, description="Limits that hold for HTTP only.")
-
-
-def labels_match(selector: Labels, labels: Labels) -> bool:
-    """Whether `labels` has every label of `selector`; the empty selector matches everything."""
-    return all(labels.get(key) == value for key, value in selector.items())

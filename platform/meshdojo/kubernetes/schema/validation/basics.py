@@ -90,20 +90,3 @@ def _check_requirement(path: str, requirement: Object) -> Iterator[FieldError]:
     yield from check_format(f"{path}.key", requirement.get("key", ""), names.qualified_name)
     for index, value in enumerate(values):
         yield from check_format(f"{path}.values[{index}]", value, names.label_value)
-
-
-def selects(selector: Object, labels: Object) -> bool:
-    """Whether `selector` matches `labels`."""
-    if any(labels.get(key) != value for key, value in (selector.get("matchLabels") or {}).items()):
-        return False
-    return all(_holds(requirement, labels) for requirement in selector.get("matchExpressions") or ())
-
-
-def _holds(requirement: Object, labels: Object) -> bool:
-    key, operator = requirement.get("key", ""), requirement.get("operator", "")
-    values = requirement.get("values") or []
-    if operator == "In":
-        return labels.get(key) in values
-    if operator == "NotIn":
-        return labels.get(key) not in values
-    return (key in labels) is (operator == "Exists")

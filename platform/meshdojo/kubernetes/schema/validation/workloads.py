@@ -14,10 +14,10 @@ from meshdojo.kubernetes.schema.validation.basics import (
     check_required,
     check_selector,
     go_struct,
-    selects,
 )
 from meshdojo.kubernetes.schema.validation.metadata import check_immutable
 from meshdojo.kubernetes.schema.validation.pods import check_template
+from meshdojo.kubernetes.selectors import LabelSelector
 
 _MISMATCH = "`selector` does not match template `labels`"
 _CRON_FIELDS = 5
@@ -140,7 +140,7 @@ def _check_selector_and_template(spec: Object, kind: str, *, selector_required: 
         return
     template = spec.get("template") or {}
     labels = (template.get("metadata") or {}).get("labels")
-    if selector is None or not selects(selector, labels or {}):
+    if selector is None or not LabelSelector.from_object(selector).matches_labels(labels or {}):
         yield FieldError.invalid("spec.template.metadata.labels", labels, _MISMATCH)
     yield from check_template("spec.template", template)
     policy = (template.get("spec") or {}).get("restartPolicy")
