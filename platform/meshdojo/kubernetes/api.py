@@ -21,12 +21,11 @@ from meshdojo.kubernetes.auth.reviews import Reviews
 from meshdojo.kubernetes.auth.tokens import TokenSigner
 from meshdojo.kubernetes.deletion import Deleter
 from meshdojo.kubernetes.patches.apply import Application
-from meshdojo.kubernetes.patches.patch import patcher
-from meshdojo.kubernetes.patches.strategic import wrong_type
+from meshdojo.kubernetes.patches.patch import Patching
 from meshdojo.kubernetes.registry import Registry
 from meshdojo.kubernetes.requests import DeleteOptions, Options, User
 from meshdojo.kubernetes.resources import REVIEW_VERBS, Catalogue, Resource
-from meshdojo.kubernetes.schema import decode
+from meshdojo.kubernetes.schema import Undecodable, decode
 from meshdojo.kubernetes.store import Store
 from meshdojo.kubernetes.strategies.registry import Strategies
 from meshdojo.kubernetes.subresources import Subresources
@@ -178,13 +177,13 @@ class Api:
         namespace = namespace or ""
         if type == "apply":
             return await self._apply(resource, name, patch, namespace, subresource, options)
-        modify = patcher(resource, type, patch)
+        modify = Patching(resource, type, patch)
         try:
             if subresource not in ("", "status"):
                 return await self.subresources.update(resource, name, namespace, subresource, modify, options)
             return await self.registry.update(resource, name, namespace, modify, options, subresource=subresource)
-        except errors.StatusError as error:
-            raise (wrong_type(resource, name, patch, error) if type == "strategic" else error) from None
+        except Undecodable as error:
+            raise modify.refusal(error) from None
 
     async def _apply(
         self, resource: Resource, name: str, config: Any, namespace: str, subresource: str, options: Options

@@ -131,7 +131,9 @@ def invalid(group: str, kind: str, name: str, causes: Sequence[FieldError]) -> S
     details: dict[str, Any] = {"name": name} if name else {}
     if group:
         details["group"] = group
-    details |= {"kind": kind, "causes": [cause.cause() for cause in causes]}
+    if kind:
+        details["kind"] = kind
+    details["causes"] = [cause.cause() for cause in causes]
     qualified = f"{kind}.{group}" if group else kind
     return StatusError(422, "Invalid", f'{qualified} "{name}" is invalid: {words}', details)
 

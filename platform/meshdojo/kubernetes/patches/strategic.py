@@ -10,7 +10,6 @@ from typing import Any
 
 from meshdojo.cluster.client import Object
 from meshdojo.kubernetes import errors
-from meshdojo.kubernetes.errors import FieldError
 from meshdojo.kubernetes.resources import Resource
 from meshdojo.kubernetes.schema import merge_key
 
@@ -127,13 +126,36 @@ def _ordered(items: list[Any], keys: list[Any], wanted: list[Any], before: list[
     return result + [item for _, item in named + others]
 
 
-def wrong_type(resource: Resource, name: str, patch: Any, error: errors.StatusError) -> errors.StatusError:
-    """A strategic patch that puts a value of the wrong JSON type somewhere has words of its own (422, not 400)."""
-    found = re.search(r"cannot unmarshal .* of type (\S+)$", error.message)
-    if error.code != errors.BAD_REQUEST or not found:
-        return error
-    problem = FieldError.invalid("patch", go_map(patch), f"unrecognized type: {found[1]}")
-    return errors.invalid_object(resource, name, [problem])
+def conversion_error(words: str) -> str:
+    """The decoder's words about a wrong JSON type, as the conversion of a strategic patch says them.
+
+    Source: k8s.io/apimachinery/pkg/runtime/converter.go.
+    """
+    found = re.search(r"cannot unmarshal (\w+)( -?\d+\.\S+)? into .* of type (\S+)$", words)
+    if not found:
+        return words
+    kind = "float64" if found[2] else _KINDS.get(found[1], found[1])
+    wanted = found[3]
+    if wanted.startswith("[]"):
+        return f"cannot restore slice from {kind}"
+    if wanted.startswith("map["):
+        return f"cannot restore map from {kind}"
+    if "." in wanted:
+        return f"cannot restore struct from: {kind}"
+    convertible = (kind, wanted) == ("int64", "string") or (kind == "float64" and wanted.startswith("int"))
+    return f"cannot convert {kind} to {wanted}" if convertible else f"unrecognized type: {wanted}"
+
+
+_KINDS = {"number": "int64", "object": "map", "array": "slice"}
+
+
+def consumed(patch: Any) -> Any:
+    """What the real merge leaves of a patch that it has worked through: lists with directives are gone."""
+    if not isinstance(patch, dict):
+        return patch
+    directives = [key for key in patch if key.startswith((ELEMENT_ORDER, DELETE_PRIMITIVES))]
+    gone = {*directives, *map(_field, directives), RETAIN_KEYS}
+    return {key: consumed(value) for key, value in patch.items() if key not in gone}
 
 
 def go_map(value: Any) -> str:

@@ -21,22 +21,32 @@ from meshdojo.kubernetes.schema.validation import validate_builtin
 
 FieldValidation = Literal["Strict", "Warn", "Ignore"]
 
-__all__ = ["FieldValidation", "apply_defaults", "decode", "merge_key", "validate"]
+__all__ = ["FieldValidation", "Undecodable", "apply_defaults", "decode", "merge_key", "validate"]
+
+
+class Undecodable(errors.StatusError):
+    """400 BadRequest: this is no object of its kind. `words` are the decoder's alone."""
+
+    def __init__(self, resource: Resource, words: str) -> None:
+        kind = resource.kind
+        message = f'{kind} in version "{resource.version}" cannot be handled as a {kind}: {words}'
+        super().__init__(errors.BAD_REQUEST, "BadRequest", message)
+        self.words = words
 
 
 def decode(resource: Resource, obj: Object, *, field_validation: FieldValidation) -> tuple[Object, list[str]]:
     """(`obj` without unknown fields and empty values, the warnings: ``unknown field "spec.foo"``).
 
-    Raises StatusError 400 BadRequest with the real decoder's words for a wrong JSON type, and for unknown fields when
+    Raises Undecodable with the real decoder's words for a wrong JSON type, and for unknown fields when
     `field_validation` is Strict.
     """
     try:
         decoded, unknown = _decode(resource, obj)
     except DecodeError as error:
-        raise errors.bad_request(_cannot_be_handled(resource, str(error))) from None
+        raise Undecodable(resource, str(error)) from None
     found = [f'unknown field "{path}"' for path in unknown]
     if found and field_validation == "Strict":
-        raise errors.bad_request(_cannot_be_handled(resource, f"strict decoding error: {', '.join(found)}"))
+        raise Undecodable(resource, f"strict decoding error: {', '.join(found)}")
     return decoded, found if field_validation == "Warn" else []
 
 
@@ -45,10 +55,6 @@ def _decode(resource: Resource, obj: Object) -> tuple[Object, list[str]]:
         return decode_custom(resource, obj)
     owner = of_resource(resource)
     return decode_struct(owner, obj) if owner is not None else (obj, [])
-
-
-def _cannot_be_handled(resource: Resource, words: str) -> str:
-    return f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: {words}'
 
 
 def apply_defaults(resource: Resource, obj: Object) -> Object:
