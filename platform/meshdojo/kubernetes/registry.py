@@ -176,7 +176,7 @@ class Registry:
             if problems:
                 raise errors.invalid_object(resource, old["metadata"]["name"], problems)
             new = strategy.prepare_update(wanted, old)
-        if subresource != "status" and strategy.changes_generation(new, old):
+        if subresource not in ("status", "binding") and strategy.changes_generation(new, old):
             generation = old["metadata"].get("generation", 0) + 1
             new = {**new, "metadata": {**new["metadata"], "generation": generation}}
         return new
