@@ -32,6 +32,8 @@ def test_a_document_describes_types_and_merge_keys() -> None:
     assert containers["x-kubernetes-patch-strategy"] == "merge"
     assert containers["items"] == {"allOf": [{"$ref": "#/components/schemas/io.k8s.api.v1.Container"}]}
     assert schemas["io.k8s.api.v1.PodSpec"]["required"] == ["containers"]
+    assert schemas["io.k8s.api.v1.PodSpec"]["properties"]["restartPolicy"]["enum"] == ["Always", "Never", "OnFailure"]
+    assert "required" not in deployment
 
 
 def test_every_reference_leads_somewhere() -> None:

@@ -152,9 +152,14 @@ def _add_struct(model: str, schemas: dict[str, Object]) -> str:
 
 def _fill_struct(owner: Struct, schema: Object, schemas: dict[str, Object]) -> None:
     schema["properties"] = {name: _field(owner.name, field, schemas) for name, field in owner.fields.items()}
-    required = sorted(name for name, field in owner.fields.items() if field.required)
+    required = sorted(name for name, field in owner.fields.items() if field.required and not _optional(owner, name))
     if required:
         schema["required"] = required
+
+
+def _optional(owner: Struct, field: str) -> bool:
+    """The client's models ask for the spec of a Deployment and its like, the real document does not."""
+    return field == "spec" and owner.name in ("DaemonSet", "Deployment", "StatefulSet")
 
 
 def _field(owner: str, field: Field, schemas: dict[str, Object]) -> Object:
@@ -165,6 +170,8 @@ def _field(owner: str, field: Field, schemas: dict[str, Object]) -> Object:
     description = field.description or _struct_description(field)
     if description:
         schema["description"] = description
+    if values := facts.ENUMS.get((owner, field.name)):
+        schema["enum"] = list(values)
     key = facts.MERGE_KEYS.get((owner, field.name))
     retains = (owner, field.name) in facts.RETAIN_KEYS
     if key is not None or retains:

@@ -121,3 +121,29 @@ MERGE_KEYS: dict[tuple[str, str], str] = {
 # Where a patch replaces all keys of the object that it does not name (``$retainKeys``), and where lists of objects
 # are identified by several fields in server-side apply.
 RETAIN_KEYS = frozenset({("DeploymentSpec", "strategy"), ("PodSpec", "volumes"), ("PodSpec", "resourceClaims")})
+
+_PROTOCOLS = ("SCTP", "TCP", "UDP")
+_TRAFFIC = ("Cluster", "Local")
+_TAINT_EFFECTS = ("NoExecute", "NoSchedule", "PreferNoSchedule")
+
+# What an OpenAPI document lists as the values of a field (`kubectl explain` shows them): (struct, field) -> values.
+ENUMS: dict[tuple[str, str], tuple[str, ...]] = {
+    ("Container", "imagePullPolicy"): ("Always", "IfNotPresent", "Never"),
+    ("Container", "terminationMessagePolicy"): ("FallbackToLogsOnError", "File"),
+    ("ContainerPort", "protocol"): _PROTOCOLS,
+    ("CronJobSpec", "concurrencyPolicy"): ("Allow", "Forbid", "Replace"),
+    ("DeploymentStrategy", "type"): ("Recreate", "RollingUpdate"),
+    ("HTTPGetAction", "scheme"): ("HTTP", "HTTPS"),
+    ("PodSpec", "dnsPolicy"): ("ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"),
+    ("PodSpec", "preemptionPolicy"): ("Never", "PreemptLowerPriority"),
+    ("PodSpec", "restartPolicy"): ("Always", "Never", "OnFailure"),
+    ("PodStatus", "phase"): ("Failed", "Pending", "Running", "Succeeded", "Unknown"),
+    ("ServicePort", "protocol"): _PROTOCOLS,
+    ("ServiceSpec", "externalTrafficPolicy"): _TRAFFIC,
+    ("ServiceSpec", "internalTrafficPolicy"): _TRAFFIC,
+    ("ServiceSpec", "ipFamilyPolicy"): ("PreferDualStack", "RequireDualStack", "SingleStack"),
+    ("ServiceSpec", "sessionAffinity"): ("ClientIP", "None"),
+    ("ServiceSpec", "type"): ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort"),
+    ("Taint", "effect"): _TAINT_EFFECTS,
+    ("Toleration", "effect"): _TAINT_EFFECTS,
+}
