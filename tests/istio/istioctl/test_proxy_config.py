@@ -126,7 +126,7 @@ def test_other_listeners() -> None:
 def test_routes() -> None:
     host = {
         "name": "web:80",
-        "domains": ["web.shop.svc.cluster.local", "web", "web.shop", "10.96.0.9"],
+        "domains": ["web.shop.svc.cluster.local", "web.shop.svc.cluster.local.", "web", "web.shop.svc", "web.shop"],
         "routes": [
             {"match": {"path": "/e"}, "metadata": FROM_WEB},
             {"match": {"safe_regex": {"regex": "/r.*"}}},
@@ -134,9 +134,9 @@ def test_routes() -> None:
         ],
     }
     assert list(routes.rows([{"name": "80", "virtual_hosts": [host]}])) == [
-        ("80", "web:80", "web.shop.svc.cluster.local, web + 2 more...", "/e", "web.shop"),
-        ("80", "web:80", "web.shop.svc.cluster.local, web + 2 more...", "regex /r.*", ""),
-        ("80", "web:80", "web.shop.svc.cluster.local, web + 2 more...", "/*", "404"),
+        ("80", "web:80", "web.shop.svc.cluster.local., web + 1 more...", "/e", "web.shop"),
+        ("80", "web:80", "web.shop.svc.cluster.local., web + 1 more...", "regex /r.*", ""),
+        ("80", "web:80", "web.shop.svc.cluster.local., web + 1 more...", "/*", "404"),
     ]
 
 

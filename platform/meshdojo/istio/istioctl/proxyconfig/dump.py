@@ -114,12 +114,21 @@ async def _pod_of(client: HTTPClient, resource: str, namespace: str, name: str) 
     raise CommandError(f"no running pods found for {resource.partition('.')[0]} {namespace}/{name}")
 
 
+def _why(error: StatusError, target: Target) -> str:
+    """The real istioctl reaches a pod by forwarding a port, and says so when there is no such pod."""
+    if error.code != 404:
+        return str(error)
+    process = "failure running port forward process: "
+    return f'{process * 2}building port forwarded: failed retrieving: {error} in the "{target.namespace}" namespace'
+
+
 async def _request(client: HTTPClient, target: Target, path: str) -> JSON:
     command = ["pilot-agent", "request", "GET", path]
     try:
         result = await client.exec(target.namespace, target.name, command, PROXY)
     except StatusError as error:
-        raise CommandError(f"failed to execute command on {target.name}.{target.namespace} sidecar: {error}") from None
+        words = f"failed to execute command on {target.name}.{target.namespace} sidecar: {_why(error, target)}"
+        raise CommandError(words) from None
     if result.exit_code != 0:
         said = result.stderr.decode(errors="replace").strip()
         raise CommandError(f"failed to execute command on {target.name}.{target.namespace} sidecar: {said}")

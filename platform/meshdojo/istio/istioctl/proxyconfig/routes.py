@@ -15,7 +15,7 @@ MOST_DOMAINS = 2
 
 def rows(configurations: Iterable[JSON]) -> Iterator[tuple[str, ...]]:
     for configuration in configurations:
-        for host in configuration.get("virtual_hosts", ()):
+        for host in sorted(configuration.get("virtual_hosts", ()), key=_name):
             for route in host.get("routes", ()):
                 yield (
                     configuration.get("name", ""),
@@ -26,11 +26,25 @@ def rows(configurations: Iterable[JSON]) -> Iterator[tuple[str, ...]]:
                 )
 
 
+def _name(host: JSON) -> str:
+    return str(host["name"])
+
+
 def domains(names: Sequence[str]) -> str:
-    """The first two; how many more there are."""
-    if len(names) <= MOST_DOMAINS:
-        return ", ".join(names)
-    return f"{', '.join(names[:MOST_DOMAINS])} + {len(names) - MOST_DOMAINS} more..."
+    """The first two, how many more there are; names that a shorter one of the list stands for are left out.
+
+    Source: describeRouteDomains in istioctl/pkg/writer/envoy/configdump.
+    """
+    if len(names) <= 1:
+        return "".join(names)
+    shown = [name for name in names if ":" not in name and not _implied(name, names)]
+    if len(shown) <= MOST_DOMAINS:
+        return ", ".join(shown)
+    return f"{', '.join(shown[:MOST_DOMAINS])} + {len(shown) - MOST_DOMAINS} more..."
+
+
+def _implied(name: str, names: Sequence[str]) -> bool:
+    return any(name.endswith(end) and name.removesuffix(end) in names for end in (".svc.cluster.local", ".svc"))
 
 
 def _service(route: JSON) -> str:
