@@ -60,7 +60,7 @@ def unreachable_routes(world: World) -> Iterator[Message]:
 
 
 def gateway_hosts(world: World) -> Iterator[Message]:
-    """Hosts of a VirtualService that none of its gateway's servers serves."""
+    """VirtualServices of whose hosts the servers of their gateway serve none (one of several is enough)."""
     gateways = {f"{item.namespace}/{item.name}": gateway for item, gateway in world.parsed(Gateway)}
     for item, service in world.parsed(VirtualService):
         for name in service.spec.gateways:
@@ -68,10 +68,9 @@ def gateway_hosts(world: World) -> Iterator[Message]:
                 continue
             full = name if "/" in name else f"{item.namespace}/{name}"
             gateway = gateways.get(full)
-            missing = [host for host in service.spec.hosts if gateway is None or not _serves(gateway, host)]
-            if missing:
+            if gateway is None or not any(_serves(gateway, host) for host in service.spec.hosts):
                 text = (
-                    f"one or more host [{' '.join(missing)}] defined in VirtualService {item.namespace}/{item.name} "
+                    f"one or more host [{' '.join(service.spec.hosts)}] defined in VirtualService {item.namespace}/{item.name} "
                     f"not found in Gateway {full}."
                 )
                 yield Message("IST0132", "Warning", item.origin, text)
