@@ -234,6 +234,16 @@ def test_a_missing_command_is_a_start_error(start: Start) -> None:
     asyncio.run(scenario())
 
 
+def test_a_missing_command_of_a_pod_that_is_not_restarted_fails_the_pod(start: Start) -> None:
+    async def scenario() -> None:
+        async with start() as it:
+            await it.pod("web", {"command": ["nosuchcommand"]}, restartPolicy="Never")
+            seen = await it.until("web", lambda pod: pod.get("status", {}).get("phase") == "Failed")
+            assert container(seen)["state"]["terminated"]["reason"] == "StartError"
+
+    asyncio.run(scenario())
+
+
 def test_pods_come_back_with_their_addresses_after_a_restart_of_the_node(start: Start) -> None:
     store = Store()
 

@@ -307,18 +307,21 @@ class Container:
 
     def _start_failed(self, text: str) -> int:
         self._close_log()
-        self.record.last_state = {
-            "terminated": {
-                "exitCode": _START_ERROR_CODE,
-                "reason": "StartError",
-                "message": text,
-                "startedAt": "1970-01-01T00:00:00Z",
-                "finishedAt": now(),
-                "containerID": self.record.container_id,
-            }
+        terminated: Object = {
+            "exitCode": _START_ERROR_CODE,
+            "reason": "StartError",
+            "message": text,
+            "startedAt": "1970-01-01T00:00:00Z",
+            "finishedAt": now(),
+            "containerID": self.record.container_id,
         }
         self._warning("Failed", f"Error: {text}")
-        self._wait("RunContainerError", text)
+        if self._ends_well(_START_ERROR_CODE):
+            self.record.state = {"terminated": terminated}
+            self._pod.changed()
+        else:
+            self.record.last_state = {"terminated": terminated}
+            self._wait("RunContainerError", text)
         return _START_ERROR_CODE
 
     async def _ended(self, code: int, started_at: str) -> None:
