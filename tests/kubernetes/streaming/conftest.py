@@ -154,7 +154,7 @@ class LocalNode:
         return Terminal(process, master)
 
     async def attach(self, namespace: str, pod: str, container: str, *, stdin: bool, tty: bool) -> Piped:
-        return await self.exec(namespace, pod, container, ["sh", "-c", "echo attached"], stdin=stdin, tty=tty)
+        return await self.exec(namespace, pod, container, ["sh", "-c", "echo attached; exit 4"], stdin=stdin, tty=tty)
 
     async def connect(self, namespace: str, pod: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if port not in self.ports:

@@ -91,6 +91,7 @@ def test_exec_with_a_terminal(server: Server) -> None:
 def test_attach(server: Server) -> None:
     done = kubectl(server, "attach", "web", "-c", "app")
     assert b"attached\n" in done.stdout
+    assert done.returncode == 0, "the exit code of the container is not that of attaching"
 
 
 def test_copy_from_a_container(server: Server, tmp_path: Path) -> None:

@@ -97,7 +97,8 @@ class _Session:
             if self.options.stderr and not self.options.tty:
                 copying.create_task(self._copy(self.process.stderr(), STDERR))
             code = await self.process.wait()
-        await self.channels.send(ERROR, orjson.dumps(exit_status(code)))
+        # How a container ended stands in its status: attaching to it has succeeded all the same.
+        await self.channels.send(ERROR, orjson.dumps(exit_status(code if self.owned else 0)))
 
     async def _copy(self, output: AsyncIterator[bytes], channel: int) -> None:
         async for data in output:
