@@ -1,6 +1,6 @@
 """The fenced blocks of a chapter. Every command in them is either run by CI or marked as not run.
 
-    ```bash                          run by `meshdojo validate`, with `bash -eu`, and compared with ...
+    ```bash                          run by `meshdojo validate` (see `validation.shell`), compared with ...
     ```output                        ... this, the block that follows it (none: the command prints nothing)
     ```bash timeout=120              it may take longer than 60 seconds
     ```bash exit=22                  it is expected to end with this code
