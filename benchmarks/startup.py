@@ -11,7 +11,7 @@ from meshdojo.validation.setup import start_state
 
 @dataclass(frozen=True)
 class Startup:
-    """Seconds since the start. `fleet` is None where only the API was waited for."""
+    """Seconds since the start until the API answers, and until Istio, the fleet and every sidecar are ready."""
 
     api: float
     fleet: float
