@@ -89,6 +89,7 @@ def test_a_service_account_token_opens_the_door_until_the_account_goes(http: htt
     [
         ("POST", CONFIG_MAPS, JSON, b"{bad", 400, "the object provided is unrecognized (must be of type ConfigMap): "),
         ("POST", CONFIG_MAPS, JSON, b"", 400, "unexpected end of JSON input (<empty>)"),
+        ("POST", CONFIG_MAPS, JSON, b'{"data":', 400, "unexpected end of JSON input"),
         ("POST", CONFIG_MAPS, JSON, b"[1]", 400, "it is no object but a list"),
         ("POST", CONFIG_MAPS, JSON, b"\xff\xfe", 400, "json parse error"),
         ("POST", CONFIG_MAPS, JSON, b'{"a":' * 400 + b"1" + b"}" * 400, 400, "exceeded max depth: 400 levels"),

@@ -145,4 +145,6 @@ def _check_depth(body: bytes) -> None:
 def _reason(error: orjson.JSONDecodeError, body: bytes) -> str:
     if not body:
         return "unexpected end of JSON input (<empty>)"
+    if "unexpected end" in error.msg.lower():
+        return "unexpected end of JSON input"
     return f"{error.msg} at line {error.lineno} column {error.colno}"

@@ -20,7 +20,7 @@ from meshdojo.kubernetes.http.paths import ResourcePath
 from meshdojo.kubernetes.http.queries import delete_options, flag, write_options
 from meshdojo.kubernetes.http.responses import answer
 from meshdojo.kubernetes.http.watches import WatchStream
-from meshdojo.kubernetes.patches.patch import APPLY, CONTENT_TYPES
+from meshdojo.kubernetes.patches.patch import APPLY, CONTENT_TYPES, STRATEGIC
 from meshdojo.kubernetes.requests import Options, User
 from meshdojo.kubernetes.resources import Catalogue, Resource, split_api_version
 
@@ -130,7 +130,8 @@ class ResourceHandler:
         if kind == "apply" and not request.query_params.get("fieldManager"):
             options = replace(options, field_manager="")
         body = await request.body()
-        patch: Any = read_yaml(body) if content_type == APPLY else read_json(body, "error decoding patch: ")
+        prefix = "" if content_type == STRATEGIC else "error decoding patch: "
+        patch: Any = read_yaml(body) if content_type == APPLY else read_json(body, prefix)
         existed = self._api.store.get(resource.storage, path.namespace or "", path.name) is not None
         patched = await self._api.patch(
             resource, path.name, patch, path.namespace, type=kind, subresource=path.subresource, options=options
