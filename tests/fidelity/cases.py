@@ -7,7 +7,8 @@ A topic's file (``cases/TOPIC.yaml``) has the keys
 * ``inject``: whether that namespace gets sidecars;
 * ``files``: name -> content, in the directory where the commands run;
 * ``setup``: a script that must succeed, and is not compared;
-* ``cases``: name -> command line, or ``{run, until}``, where ``until`` is polled first until it succeeds.
+* ``cases``: name -> command line, or ``{run, until, differs}``: ``until`` is polled first until it succeeds;
+  ``differs`` says why the embedded mesh answers otherwise (and the replay fails when it does not any more).
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ class Case:
     name: str
     run: str
     until: str = ""
+    differs: str = ""
 
 
 @dataclass(frozen=True)

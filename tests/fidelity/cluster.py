@@ -14,9 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from meshdojo.course.content import content_root
 from tests.fidelity.cases import Case, Outcome, Topic
 from tests.fidelity.masks import masked
+
+from meshdojo.course.content import content_root
 
 TIMEOUT = 120.0
 FLEET = content_root() / "labs" / "base"
@@ -81,7 +82,9 @@ class Cluster:
         shutil.copy(self._kubeconfig, kubeconfig)
         variables = {**self._variables, "KUBECONFIG": str(kubeconfig), "HOME": str(folder)}
         variables["GATEWAY_URL"] = f"{self._address}:{self._gateway_port()}"
-        self._script(f"kubectl config set-context --current --namespace={topic.namespace}", str(folder), variables, True)
+        self._script(
+            f"kubectl config set-context --current --namespace={topic.namespace}", str(folder), variables, True
+        )
         return variables
 
     def _gateway_port(self) -> int:

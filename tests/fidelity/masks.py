@@ -9,13 +9,26 @@ import re
 
 from meshdojo.course.masks import Mask, normalised
 
+RANDOM = "[bcdfghjklmnpqrstvwxz2456789]"  # the alphabet of names that Kubernetes makes up
 RULES = (
-    Mask("version", re.compile(r'(?P<keep>resourceVersion"?[:=] ?"?|Resource Version: +)\d+'), "versions of objects"),
-    Mask("port", re.compile(r"(?P<keep>(?:\b|:)|nodePort: )3[0-2]\d{3}\b"), "node ports, which are allocated at random"),
+    Mask(
+        "version",
+        re.compile(r'(?P<keep>resourceVersion\\?"?[:=] ?\\?"?|Resource Version: +)\d+'),
+        "versions of objects",
+    ),
+    Mask(
+        "port", re.compile(r"(?P<keep>(?:\b|:)|nodePort: )3[0-2]\d{3}\b"), "node ports, which are allocated at random"
+    ),
     Mask("container", re.compile(r"\b(?:containerd|meshdojo)://[0-9a-f]{32,}"), "containers, and what runs them"),
     Mask("id", re.compile(r"(?P<keep>sha256:)[0-9a-f]{32,}"), "images"),
-    Mask("hub", re.compile(r"\b(?:registry\.istio\.io/release|docker\.io/istio)(?=/(?:proxyv2|pilot)\b)"), "Istio's registry"),
+    Mask(
+        "hub",
+        re.compile(r"\b(?:registry\.istio\.io/release|docker\.io/istio)(?=/(?:proxyv2|pilot)\b)"),
+        "Istio's registry",
+    ),
+    Mask("hash", re.compile(rf"(?P<keep>generateName: \S+-){RANDOM}{{8,10}}(?=-$)", re.MULTILINE), "hashes"),
     Mask("hash", re.compile(r"(?P<keep>(?:pod-template-hash|[Hh]ash)[\"']?[=:] ?[\"']?)[0-9a-z]{6,64}"), "hashes"),
+    Mask("exec", re.compile(r'(?P<keep>failed to start exec )"[0-9a-f]{64}"'), "the attempt to start a command"),
     Mask("volume", re.compile(r"(?P<keep>kube-api-access-)[a-z0-9]{5}"), "the volume of a pod's token"),
     Mask("image", re.compile(r"\S+@sha256:<?\w+>?"), "the digest of an image"),
     Mask("ms", re.compile(r"\b\d+(?:\.\d+)?(?:µs|ms)\b"), "durations"),
