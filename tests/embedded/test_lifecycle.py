@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -101,6 +103,25 @@ def test_after_a_kill_nothing_is_left_and_the_next_start_heals(started: Environm
 
 def _restarts(pod: Object) -> int:
     return int(pod["status"]["containerStatuses"][0]["restartCount"])
+
+
+def test_a_tied_cluster_ends_with_the_process_that_started_it(environment: Environment) -> None:
+    starter = (
+        "import sys; from meshdojo.embedded import lifecycle; from meshdojo.embedded.environment import Environment; "
+        "lifecycle.start(Environment.named(), tied=True); print('up', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", starter], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as parent:
+        try:
+            assert parent.stdout is not None
+            assert parent.stdout.readline() == "up\n"
+            family = _family(lifecycle.require(environment))
+            parent.kill()
+            assert psutil.wait_procs(family, timeout=PATIENCE)[1] == []
+        finally:
+            parent.kill()
+            lifecycle.delete(environment)
 
 
 def test_two_environments_run_at_once(started: Environment) -> None:

@@ -43,7 +43,7 @@ class KindBackend:
     def kubeconfig(self) -> Path:
         return self._kubeconfig
 
-    async def start(self, progress: Progress) -> None:
+    async def start(self, progress: Progress, *, tied: bool = False) -> None:
         directories.private(self.kubeconfig.parent)
         if await self._exists():
             await run("kind", "export", "kubeconfig", "--name", self.cluster, "--kubeconfig", str(self.kubeconfig))

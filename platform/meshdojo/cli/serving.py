@@ -41,7 +41,7 @@ async def _start(backend: Backend) -> bool:
     """
     was_running = (await backend.status()).running
     with steps() as progress:
-        await backend.start(progress)
+        await backend.start(progress, tied=True)
         labs = load_course().labs
         if labs and not await _is_set_up(backend, labs[0]):
             await start_state(backend, labs[0], progress)

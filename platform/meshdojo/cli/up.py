@@ -28,7 +28,7 @@ def up(
     """
     chosen = opened(backend, name)
     with steps() as progress:
-        run(_start(chosen, progress, istio))
+        run(_start(chosen, progress, istio, tied=not detach))
     _warn_about_kubectl()
     err.print(f"The cluster is up. [bold]meshdojo shell[/bold] opens a shell for it; kubeconfig: {chosen.kubeconfig}")
     if not detach:
@@ -37,8 +37,8 @@ def up(
         run(chosen.stop())
 
 
-async def _start(backend: Backend, progress: Progress, istio: bool) -> None:
-    await backend.start(progress)
+async def _start(backend: Backend, progress: Progress, istio: bool, *, tied: bool) -> None:
+    await backend.start(progress, tied=tied)
     if istio:
         await backend.ensure_istio(progress)
 

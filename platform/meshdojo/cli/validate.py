@@ -16,9 +16,7 @@ def validate(
     labs: Annotated[list[str] | None, typer.Argument(help="The labs; none means all.")] = None,
     passes: Annotated[int, typer.Option(min=1, help="How often in a row.")] = 1,
     junit_file: Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML to this file.")] = None,
-    folder: Annotated[Path, typer.Option("--artifacts", help="Where to put what explains a failure.")] = Path(
-        "artifacts"
-    ),
+    folder: Annotated[Path, typer.Option("--artifacts", help="Where to put what explains a failure.")] = ARTIFACTS,
     backend: BackendName = DEFAULT_BACKEND,
     name: Instance = DEFAULT_INSTANCE,
 ) -> None:

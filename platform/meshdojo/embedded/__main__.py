@@ -1,6 +1,7 @@
-"""The cluster process: ``python -m meshdojo.embedded ENVIRONMENT REPORT_FD``.
+"""The cluster process: ``python -m meshdojo.embedded ENVIRONMENT REPORT_FD tied|free``.
 
-Reports over the file descriptor as `lifecycle` describes; logs to standard error.
+Reports over the file descriptor as `lifecycle` describes; logs to standard error. A tied one stops when its standard
+input ends, which is when the process that started it is gone.
 """
 
 from __future__ import annotations
@@ -34,29 +35,33 @@ class Reporter:
             os.write(self._descriptor, json.dumps({"event": event, "text": text}).encode() + b"\n")
 
 
-async def serve(environment: Environment, reporter: Reporter) -> None:
-    """Run the cluster until SIGTERM or SIGINT."""
+async def serve(environment: Environment, reporter: Reporter, *, tied: bool) -> None:
+    """Run the cluster until SIGTERM or SIGINT, or the end of standard input."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
+    if tied:
+        # Nothing is ever written there: readable means that it has ended.
+        loop.add_reader(sys.stdin.fileno(), stopping.set)
     async with Cluster(environment, environment.prepare()):
         reporter.send("ready")
         log.info("ready: %s", environment.server)
         await stopping.wait()
+        loop.remove_reader(sys.stdin.fileno())
         log.info("stopping")
 
 
 def main() -> int:
     """Returns the exit code: 0 after an orderly stop, 1 when it could not start (the reason is reported)."""
-    name, descriptor = sys.argv[1:]
+    name, descriptor, tie = sys.argv[1:]
     reporter = Reporter(int(descriptor))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     # It would log every exec with its whole command line.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     try:
-        asyncio.run(serve(Environment.named(name), reporter))
+        asyncio.run(serve(Environment.named(name), reporter, tied=tie == "tied"))
     except (EmbeddedError, CourseError, JournalError) as error:
         log.error("%s", error)
         reporter.send("failed", str(error))

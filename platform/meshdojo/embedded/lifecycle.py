@@ -31,16 +31,17 @@ def running(environment: Environment) -> ProcessName | None:
     return process if process is not None and process.alive() else None
 
 
-def start(environment: Environment, report: Report = lambda text: None) -> bool:
+def start(environment: Environment, report: Report = lambda text: None, *, tied: bool = False) -> bool:
     """Start the cluster process unless it runs; returns when its API answers.
 
-    True when this call started it, False when it was there (a second ``up`` joins the first). Raises `StartFailed`.
+    A `tied` one stops by itself when this process is gone, however it ended. True when this call started it, False when
+    it was there (a second ``up`` joins the first). Raises `StartFailed`.
     """
     directories.private(environment.state)
     with _starting(environment):
         if running(environment):
             return False
-        _spawn(environment, report)
+        _spawn(environment, report, tied)
         return True
 
 
@@ -77,13 +78,15 @@ def _starting(environment: Environment) -> Iterator[None]:
         yield
 
 
-def _spawn(environment: Environment, report: Report) -> None:
+def _spawn(environment: Environment, report: Report, tied: bool) -> None:
     reading, writing = os.pipe()
+    # The writing end is never closed: the kernel does it when this process ends, and the child then reads the end.
+    tie = os.pipe()[0] if tied else os.open(os.devnull, os.O_RDONLY)
     try:
         with environment.log.open("ab") as log:
             child = subprocess.Popen(
-                [sys.executable, "-m", "meshdojo.embedded", environment.name, str(writing)],
-                stdin=subprocess.DEVNULL,
+                [sys.executable, "-m", "meshdojo.embedded", environment.name, str(writing), "tied" if tied else "free"],
+                stdin=tie,
                 stdout=log,
                 stderr=log,
                 pass_fds=(writing,),
@@ -91,6 +94,7 @@ def _spawn(environment: Environment, report: Report) -> None:
             )
     finally:
         os.close(writing)
+        os.close(tie)
     process = ProcessName.of(child.pid)
     process.write(environment.process_file)
     try:
