@@ -40,7 +40,7 @@ def by_json(path: str) -> Label:
 
 
 def label_from(text: str) -> Label:
-    """The function that ``--count-by`` names: ``status``, ``header:NAME`` or ``json:PATH``. ValueError otherwise."""
+    """The function that ``--count-by`` names: ``status``, ``header:NAME`` or ``json:PATH``. Raises ValueError."""
     kind, _, argument = text.partition(":")
     if text == "status":
         return by_status

@@ -36,7 +36,10 @@ _checks: dict[str, Check] = {}
 
 
 def check(id: str, *, title: str, sends_load: bool = False) -> Callable[[Judge], Judge]:
-    """Register a function as the check `id`. `sends_load`: it has the probe send requests."""
+    """Register a function as the check `id` (``LAB.NAME``). `sends_load`: it has the probe send requests.
+
+    Raises ValueError for an id that is taken.
+    """
 
     def register(judge: Judge) -> Judge:
         if id in _checks:

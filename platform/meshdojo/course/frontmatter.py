@@ -43,7 +43,7 @@ def parse(document: Document, model: type[Model]) -> Model:
 
 
 def parse_yaml(file: Path, text: str, model: type[Model], first_line: int) -> Model:
-    """`text` (which starts at `first_line` of `file`) as `model`."""
+    """`text` (which starts at `first_line` of `file`) as `model`. Raises CourseError with the line of the entry."""
     try:
         node = yaml.compose(text, yaml.SafeLoader)
         data = yaml.safe_load(text)

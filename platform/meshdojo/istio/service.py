@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Any, Literal
 
 from meshdojo.istio import hosts
+from meshdojo.istio.workload import Workload
 
 Object = Mapping[str, Any]
 Resolution = Literal["endpoints", "dns", "dns_round_robin", "passthrough"]
@@ -97,6 +98,20 @@ class Endpoint:
     tls: bool = False
     pod: bool = False
     weight: int = 1
+
+    @classmethod
+    def of_pod(cls, address: str, ports: Mapping[str, int], pod: Workload) -> Endpoint:
+        """The endpoint that a pod is: what is known of it beyond its address comes from the pod."""
+        return cls(
+            address,
+            ports,
+            labels=pod.labels,
+            namespace=pod.namespace,
+            service_account=pod.service_account,
+            workload=pod.description,
+            tls=pod.in_mesh,
+            pod=True,
+        )
 
     @property
     def identity(self) -> str:

@@ -66,16 +66,7 @@ def _selected(spec: ServiceEntrySpec, namespace: str, pods: Iterable[Workload]) 
     labels = spec.workload_selector.labels if spec.workload_selector else {}
     for pod in pods:
         if pod.namespace == namespace and all(pod.labels.get(name) == value for name, value in labels.items()):
-            yield Endpoint(
-                pod.ip,
-                _ports(spec),
-                labels=pod.labels,
-                namespace=pod.namespace,
-                service_account=pod.service_account,
-                workload=pod.description,
-                tls=pod.in_mesh,
-                pod=True,
-            )
+            yield Endpoint.of_pod(pod.ip, _ports(spec), pod)
 
 
 def _ports(spec: ServiceEntrySpec) -> dict[str, int]:

@@ -361,18 +361,7 @@ class State:
 
 
 def _endpoint(address: str, ports: Mapping[str, int], pod: Workload | None) -> Endpoint:
-    if pod is None:
-        return Endpoint(address, ports)
-    return Endpoint(
-        address,
-        ports,
-        labels=pod.labels,
-        namespace=pod.namespace,
-        service_account=pod.service_account,
-        workload=pod.description,
-        tls=pod.in_mesh,
-        pod=True,
-    )
+    return Endpoint(address, ports) if pod is None else Endpoint.of_pod(address, ports, pod)
 
 
 def _stamped(one: Service, serial: int) -> Service:

@@ -43,7 +43,7 @@ class Subresources:
         modify: Modifier,
         options: Options,
     ) -> Object:
-        """PUT or PATCH."""
+        """PUT or PATCH. Raises StatusError 404 for a subresource that cannot be written, else as for the object."""
         if subresource == "scale" and "scale" in resource.subresources:
             change = _scaling(resource, modify)
             return scale_of(resource, await self._api.registry.update(resource, name, namespace, change, options))
@@ -54,7 +54,7 @@ class Subresources:
     async def create(
         self, resource: Resource, name: str, namespace: str, subresource: str, obj: Object, options: Options
     ) -> Object:
-        """POST."""
+        """POST. Raises StatusError 404 for a subresource that nothing can be posted to, else as the action does."""
         match resource.storage, subresource:
             case "pods", "eviction":
                 return await self._evict(resource, name, namespace, obj, options)

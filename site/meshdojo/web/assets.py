@@ -27,7 +27,10 @@ class Assets:
             ) from None
 
     def url(self, name: str) -> str:
-        """Where the browser finds the asset; it may be kept forever, as another content has another name."""
+        """Where the browser finds the asset; it may be kept forever, as another content has another name.
+
+        Raises `AssetsMissing` for a name that was not built.
+        """
         try:
             return f"/static/dist/{self._files[name]}"
         except KeyError:

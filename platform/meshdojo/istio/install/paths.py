@@ -20,7 +20,7 @@ class BadOption(ValueError):
 
 
 def assignment(text: str) -> tuple[list[Step], Any]:
-    """``path=value`` as steps and a value: true, false and numbers are those, everything else is text."""
+    """``path=value`` as steps and a value: true, false and numbers are those, all else is text. Raises BadOption."""
     path, equals, value = text.partition("=")
     if not equals or not path:
         raise BadOption(f"invalid flag value {text!r}: expected path=value, such as profile=demo")
@@ -28,7 +28,7 @@ def assignment(text: str) -> tuple[list[Step], Any]:
 
 
 def steps(path: str) -> list[Step]:
-    """The names and indexes of a dotted path."""
+    """The names and indexes of a dotted path. Raises BadOption."""
     found: list[Step] = []
     position = 0
     while position < len(path):

@@ -46,7 +46,7 @@ class ServiceAccounts:
         return {**pod, "spec": spec}
 
     async def validate(self, attributes: Attributes) -> None:
-        """The account must still be there, whatever webhooks made of the pod."""
+        """The account must still be there, whatever webhooks made of the pod. Raises StatusError 403."""
         pod = attributes.obj
         if pod is not None and attributes.operation == "CREATE" and _is_pod(attributes):
             name = pod["spec"].get("serviceAccountName", "")

@@ -37,7 +37,7 @@ def fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
 
 
 def read_varint(data: bytes, position: int) -> tuple[int, int]:
-    """(the number at `position`, the position after it)."""
+    """(the number at `position`, the position after it). Raises WireError."""
     value = shift = 0
     while True:
         if position >= len(data) or shift > 63:
