@@ -29,27 +29,39 @@ async def start_state(backend: Backend, lab: Lab | None = None, progress: Progre
     Fine to call on a lab that is set up already: its objects then become what the manifests say, but those that a
     learner added stay (`reset_lab` removes them). Raises BackendError.
     """
-    await prepare(backend, lab, progress)
+    await _needs(backend, lab, progress)
     manifests = lab.manifests() if lab else _base()
     async with HTTPClient.from_kubeconfig(backend.kubeconfig) as client:
-        progress("applying the lab's manifests")
-        await client.apply(map(as_kubectl_would, manifests), field_manager="meshdojo")
-        progress("waiting until every pod is ready")
-        await _available(client, manifests)
+        progress("applying the lab's manifests, and waiting until every pod is ready")
+        # Neither waits for the other: half of the time on a new cluster.
+        await asyncio.gather(_probe(client), _manifests(client, manifests))
         await _settle(client)
 
 
 async def prepare(backend: Backend, lab: Lab | None = None, progress: Progress = silent) -> None:
     """What a lab needs before its own objects come: Istio, the images, the probe. Raises BackendError."""
+    await _needs(backend, lab, progress)
+    progress("making the probe")
+    async with HTTPClient.from_kubeconfig(backend.kubeconfig) as client:
+        await _probe(client)
+
+
+async def _needs(backend: Backend, lab: Lab | None, progress: Progress) -> None:
     if lab is None or "istio" in lab.front.needs:
         await backend.ensure_istio(progress)
     await backend.ensure_images(progress)
-    progress("making the probe")
-    async with HTTPClient.from_kubeconfig(backend.kubeconfig) as client:
-        try:
-            await Probe(client).ensure()
-        except CannotJudge as error:
-            raise BackendError(f"{error.error.reason}. {error.error.remedy}") from error
+
+
+async def _probe(client: HTTPClient) -> None:
+    try:
+        await Probe(client).ensure()
+    except CannotJudge as error:
+        raise BackendError(f"{error.error.reason}. {error.error.remedy}") from error
+
+
+async def _manifests(client: HTTPClient, manifests: tuple[dict[str, Any], ...]) -> None:
+    await client.apply(map(as_kubectl_would, manifests), field_manager="meshdojo")
+    await _available(client, manifests)
 
 
 async def reset_lab(backend: Backend, lab: Lab, progress: Progress = silent) -> None:
