@@ -16,11 +16,11 @@ from meshdojo.kubernetes.auth.tokens import TokenSigner
 from meshdojo.kubernetes.bootstrap import bootstrap
 from meshdojo.kubernetes.controllers.manager import Controllers
 from meshdojo.kubernetes.controllers.nodes import NodeFacts
-from meshdojo.kubernetes.http.documents import VERSION
 from meshdojo.kubernetes.journal import Journal
 from meshdojo.kubernetes.requests import User
 from meshdojo.kubernetes.server import Server
 from meshdojo.kubernetes.store import Store
+from meshdojo.kubernetes.version import VERSION
 
 # Source: the admin kubeconfig of kubeadm; system:masters is above authorisation.
 ADMIN = User("kubernetes-admin", ("system:masters", "system:authenticated"))

@@ -14,21 +14,11 @@ from meshdojo.kubernetes.auth.tokens import ISSUER, TokenSigner
 from meshdojo.kubernetes.http.negotiation import JSON, parse_accept
 from meshdojo.kubernetes.http.responses import answer, not_found
 from meshdojo.kubernetes.resources import Catalogue
+from meshdojo.kubernetes.version import VERSION
 
 if TYPE_CHECKING:
     from meshdojo.kubernetes import openapi
 
-VERSION: Object = {
-    "major": "1",
-    "minor": "34",
-    "gitVersion": "v1.34.4+meshdojo",
-    "gitCommit": "",
-    "gitTreeState": "clean",
-    "buildDate": "2026-01-01T00:00:00Z",
-    "goVersion": "",
-    "compiler": "",
-    "platform": "linux/amd64",
-}
 HEALTH = ("/healthz", "/livez", "/readyz")
 
 
