@@ -46,6 +46,12 @@ class Workload:
         return target if isinstance(target, int) else self.ports.get(target)
 
 
+def has_sidecar(spec: Mapping[str, Any]) -> bool:
+    """Whether Istio's proxy is among a pod's containers, as a native sidecar or a plain one. `spec` may be {}."""
+    containers = (*(spec.get("containers") or ()), *(spec.get("initContainers") or ()))
+    return any(one.get("name") == SIDECAR for one in containers)
+
+
 def from_pod(pod: Mapping[str, Any]) -> Workload | None:
     """None while the pod has no address, and once it has ended."""
     metadata, spec, status = pod["metadata"], pod.get("spec") or {}, pod.get("status") or {}

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from meshdojo.istio.analysis.message import Message
 from meshdojo.istio.analysis.world import SYSTEM, Item, World
+from meshdojo.istio.workload import has_sidecar
 
 _PROTOCOLS = (
     *("http", "https", "http2", "grpc", "grpc-web", "mongo", "mysql", "redis", "tcp", "tls", "udp", "http_proxy"),
@@ -31,17 +32,12 @@ def pods(world: World) -> Iterator[Message]:
     """Pods in an injected namespace that started before it was one."""
     injected = {one.name for one in world.all("Namespace") if one.labels.get("istio-injection") == "enabled"}
     for item in world.all("Pod"):
-        if item.namespace in injected and not has_proxy(item) and not _left_out(item):
+        if item.namespace in injected and not has_sidecar(item.spec) and not _left_out(item):
             text = (
                 f"The pod {item.namespace}/{item.name} is missing the Istio proxy. "
                 "This can often be resolved by restarting or redeploying the workload."
             )
             yield Message("IST0103", "Warning", item.origin, text)
-
-
-def has_proxy(pod: Item) -> bool:
-    containers = (*(pod.spec.get("containers") or ()), *(pod.spec.get("initContainers") or ()))
-    return any(one.get("name") == "istio-proxy" for one in containers)
 
 
 def _left_out(pod: Item) -> bool:

@@ -18,6 +18,7 @@ from meshdojo.istio.models.destination_rule import DestinationRule, TrafficPolic
 from meshdojo.istio.models.peer_authentication import PeerAuthentication
 from meshdojo.istio.models.virtual_service import HTTPMatchRequest, HTTPRoute, StringMatch, VirtualService
 from meshdojo.istio.service import select_protocol
+from meshdojo.istio.workload import has_sidecar
 
 JSON = dict[str, Any]
 K = TypeVar("K", bound=Kind)
@@ -104,7 +105,7 @@ def pod_lines(pod: JSON, mesh: Mesh) -> Iterator[str]:
     yield f"Pod: {mesh.shown(name, namespace)}"
     yield f"   Pod Revision: {revision}"
     yield _pod_ports(spec)
-    in_mesh = any(one["name"] == "istio-proxy" for one in (*spec["containers"], *(spec.get("initContainers") or ())))
+    in_mesh = has_sidecar(spec)
     if not in_mesh:
         yield f"WARNING: {name} is not part of mesh; no Istio sidecar"
     selecting = [one for one in mesh.services if _selects(one, pod)]

@@ -25,8 +25,8 @@ from meshdojo.kubernetes.controllers.service_endpoints import (
     services_of,
     target_reference,
 )
+from meshdojo.kubernetes.endpoints import SERVICE_LABEL
 
-SERVICE_LABEL = "kubernetes.io/service-name"
 MANAGER_LABEL = "endpointslice.kubernetes.io/managed-by"
 MANAGER = "endpointslice-controller.k8s.io"
 RESOURCE = "endpointslices.discovery.k8s.io"
