@@ -19,6 +19,7 @@ RULES = (
     Mask(
         "port", re.compile(r"(?P<keep>(?:\b|:)|nodePort: )3[0-2]\d{3}\b"), "node ports, which are allocated at random"
     ),
+    Mask("manager", re.compile(r"(?P<keep>managed-by\W{1,3})meshdojo\b"), "ours, on both: no node of that name"),
     Mask("container", re.compile(r"\b(?:containerd|meshdojo)://[0-9a-f]{32,}"), "containers, and what runs them"),
     Mask("id", re.compile(r"(?P<keep>sha256:)[0-9a-f]{32,}"), "images"),
     Mask(
@@ -37,8 +38,8 @@ RULES = (
 
 def masked(text: str, names: dict[str, str]) -> str:
     """`text` as it is compared and recorded; `names` are this cluster's own: text found -> placeholder."""
-    for name in sorted(names, key=len, reverse=True):
-        text = re.sub(rf"(?<![\w/=.-]){re.escape(name)}(?![\w/:-])", names[name], text)
     for rule in RULES:
         text = rule.apply(text)
+    for name in sorted(names, key=len, reverse=True):
+        text = re.sub(rf"(?<![\w/=.+-]){re.escape(name)}(?![\w:-]|/[^\d<])", names[name], text)
     return "".join(f"{line}\n" for line in normalised(text))
