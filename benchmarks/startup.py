@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 
 from meshdojo.backends.base import Backend
-from meshdojo.validation.setup import start_state
+from meshdojo.validation.setup import silent, start_state
 
 
 @dataclass(frozen=True)
@@ -20,15 +20,11 @@ class Startup:
 async def start_up(backend: Backend) -> Startup:
     """Start `backend`, which must be down and without state; images count as cached (loaded outside the clock)."""
     began = time.perf_counter()
-    await backend.start(_silent)
+    await backend.start(silent)
     api = time.perf_counter() - began
-    await backend.ensure_istio(_silent)
+    await backend.ensure_istio(silent)
     paused = time.perf_counter()
-    await backend.ensure_images(_silent)
+    await backend.ensure_images(silent)
     began += time.perf_counter() - paused
     await start_state(backend)
     return Startup(api, time.perf_counter() - began)
-
-
-def _silent(text: str) -> None:
-    pass
