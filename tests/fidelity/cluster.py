@@ -37,7 +37,7 @@ class Cluster:
         self._server = self._json("config", "view", "--minify")["clusters"][0]["cluster"]["server"]
         self.names = {self._node: "<node>", self._server: "<server>"}
 
-    def run(self, topics: Iterable[Topic], jobs: int = 3) -> dict[str, dict[str, Outcome]]:
+    def run(self, topics: Iterable[Topic], jobs: int = 4) -> dict[str, dict[str, Outcome]]:
         """The outcomes of every case of every topic; topics run side by side, the cases of one in order."""
         chosen = list(topics)
         with self._fleet(), ThreadPoolExecutor(jobs) as pool:
