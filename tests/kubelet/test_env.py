@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from typing import Any
 
 import pytest
 
 from meshdojo.cluster.client import Object
-from meshdojo.kubelet.env import ConfigError, environment, expand, field_value, quantity, service_links
+from meshdojo.kubelet.env import ConfigError, environment, expand, field_value, resource_value, service_links
 
 POD: Object = {
     "metadata": {
@@ -138,13 +137,8 @@ def test_service_links() -> None:
     assert not any(name.startswith(("WEB_", "NONE_")) for name in links)
 
 
-@pytest.mark.parametrize(
-    ("text", "number"), [("100m", 0.1), ("1", 1.0), ("64Mi", 67108864.0), ("2k", 2000.0), (3, 3.0)]
-)
-def test_quantities(text: Any, number: float) -> None:
-    assert quantity(text) == pytest.approx(number)
-
-
-def test_what_is_no_quantity() -> None:
-    with pytest.raises(ValueError, match="is no quantity such as 100m or 64Mi"):
-        quantity("lots")
+@pytest.mark.parametrize("milli", [100, 300, 700, 1100])
+def test_a_limit_is_divided_exactly(milli: int) -> None:
+    container = {"name": "app", "resources": {"limits": {"cpu": f"{milli}m"}}}
+    reference = {"resource": "limits.cpu", "divisor": "1m"}
+    assert resource_value({"spec": {"containers": [container]}}, container, reference) == str(milli)

@@ -9,19 +9,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any
 
 from meshdojo.cluster.client import Object
+from meshdojo.kubernetes.schema import quantity
 
 Fetch = Callable[[str, str, str], Awaitable[Object | None]]
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _REFERENCE = re.compile(r"\$(?:\$|\(([^()]*)\))")
 _SUBSCRIPT = re.compile(r"(.*)\['(.*)'\]")
-_QUANTITY = re.compile(r"([0-9.]+)(m|Ki|Mi|Gi|Ti|k|M|G|T|)")
-_FACTORS = {
-    "": 1.0, "m": 0.001, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12,
-    "Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40,
-}  # fmt: skip
 
 
 class ConfigError(Exception):
@@ -175,14 +170,6 @@ def _quoted(text: str) -> str:
     return f'"{escaped}"'
 
 
-def quantity(text: Any) -> float:
-    """A resource quantity (``100m``, ``64Mi``) as a number. Raises ValueError."""
-    match = _QUANTITY.fullmatch(str(text))
-    if match is None:
-        raise ValueError(f"{text!r} is no quantity such as 100m or 64Mi")
-    return float(match[1]) * _FACTORS[match[2]]
-
-
 def resource_value(pod: Object, container: Object, reference: Object) -> str:
     """A request or limit of a container (of this one, unless `reference` names another), divided and rounded up."""
     name = reference.get("containerName")
@@ -190,13 +177,14 @@ def resource_value(pod: Object, container: Object, reference: Object) -> str:
     owner = next((other for other in everyone if other["name"] == name), container)
     kind, _, resource = reference["resource"].partition(".")
     value = ((owner.get("resources") or {}).get(kind) or {}).get(resource)
-    divisor = quantity(reference.get("divisor") or "1") or 1.0
-    amount = _capacity(resource) if value is None and kind == "limits" else quantity(value or "0")
-    return str(-int(-amount // divisor))
+    # In whole billionths: 0.1 divided by 0.001 is not 100 in floating point.
+    divisor = quantity.parse(str(reference.get("divisor") or "1")) or quantity.parse("1")
+    amount = quantity.parse(_capacity(resource) if value is None and kind == "limits" else str(value or "0"))
+    return str(-(-amount // divisor))
 
 
-def _capacity(resource: str) -> float:
+def _capacity(resource: str) -> str:
     """Without a limit, the node's own: CPUs or bytes."""
     if resource == "cpu":
-        return float(os.cpu_count() or 1)
-    return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+        return str(os.cpu_count() or 1)
+    return str(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from meshdojo.kubelet.env import quantity
+from meshdojo.kubernetes.schema import quantity
 
 if TYPE_CHECKING:
     from meshdojo.kubelet.containers import Container
@@ -51,7 +51,7 @@ def memory_limit(spec: dict[str, object]) -> float:
     """A container's memory limit in bytes, 0 without one."""
     resources = spec.get("resources")
     limits = resources.get("limits") if isinstance(resources, dict) else None
-    return quantity(limits["memory"]) if isinstance(limits, dict) and "memory" in limits else 0.0
+    return quantity.number(str(limits["memory"])) if isinstance(limits, dict) and "memory" in limits else 0.0
 
 
 def descendants(pid: int) -> list[int]:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshdojo.kubernetes.schema.quantity import QuantityError, canonical, parse
+from meshdojo.kubernetes.schema.quantity import QuantityError, canonical, number, parse
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,8 @@ def test_the_stored_form_is_the_same_value(number: object, suffix: str) -> None:
     text = f"{number}{suffix}"
     assert parse(canonical(text)) == parse(text)
     assert canonical(canonical(text)) == canonical(text)
+
+
+@pytest.mark.parametrize(("text", "value"), [("100m", 0.1), ("1", 1.0), ("64Mi", 67108864.0), ("2k", 2000.0)])
+def test_as_a_number(text: str, value: float) -> None:
+    assert number(text) == value

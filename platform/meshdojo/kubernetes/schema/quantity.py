@@ -33,6 +33,11 @@ def parse(text: str) -> int:
     return sign * -(-numerator // int(10 ** max(-power, 0)))
 
 
+def number(text: str) -> float:
+    """The value itself: ``100m`` is 0.1. Raises QuantityError."""
+    return parse(text) / _ONE
+
+
 def canonical(text: str) -> str:
     """The form in which the API server stores the quantity. Raises QuantityError."""
     value = parse(text)
