@@ -159,8 +159,7 @@ def test_words_about_a_wrong_patch(kubectl: Kubectl) -> None:
     unknown = kubectl("patch", "deployment", "patched", "-p", '{"spec":{"nosuch":1}}')
 
     assert wrong_type.err == (
-        'The request is invalid: patch: Invalid value: "map[spec:map[replicas:many]]": '
-        "unrecognized type: int32\n"
+        'The request is invalid: patch: Invalid value: "map[spec:map[replicas:many]]": unrecognized type: int32\n'
     )
     assert failed_test.err == "The request is invalid: the server rejected our request due to an error in our request\n"
     assert unknown.out == "deployment.apps/patched patched (no change)\n"

@@ -70,8 +70,8 @@ def gateway_hosts(world: World) -> Iterator[Message]:
             gateway = gateways.get(full)
             if gateway is None or not any(_serves(gateway, host) for host in service.spec.hosts):
                 text = (
-                    f"one or more host [{' '.join(service.spec.hosts)}] defined in VirtualService {item.namespace}/{item.name} "
-                    f"not found in Gateway {full}."
+                    f"one or more host [{' '.join(service.spec.hosts)}] defined in VirtualService "
+                    f"{item.namespace}/{item.name} not found in Gateway {full}."
                 )
                 yield Message("IST0132", "Warning", item.origin, text)
 
