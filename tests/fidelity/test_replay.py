@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
+import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +16,7 @@ from tests.fidelity.record import difference
 from meshdojo.backends.embedded import EmbeddedBackend
 from meshdojo.embedded import lifecycle
 
+RECORDED_WITH = "v1.34"
 Replay = dict[str, dict[str, Outcome]]
 CASES = [
     pytest.param(
@@ -30,8 +33,7 @@ CASES = [
 @pytest.fixture(scope="session")
 def replay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replay]:
     """What every case does on an environment of its own."""
-    if shutil.which("kubectl") is None:
-        pytest.skip("no kubectl on the PATH")
+    _same_kubectl()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MESHDOJO_HOME", str(tmp_path_factory.mktemp("home")))
         backend = EmbeddedBackend()
@@ -40,6 +42,16 @@ def replay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replay]:
             yield Cluster(backend.kubeconfig, str(backend.instance.tools)).run(topics())
         finally:
             lifecycle.delete(backend.instance)
+
+
+def _same_kubectl() -> None:
+    """kubectl's own words differ between its versions: only the one that recorded can be compared."""
+    if shutil.which("kubectl") is None:
+        pytest.skip("no kubectl on the PATH")
+    answer = subprocess.run(["kubectl", "version", "--client", "-o", "json"], capture_output=True, check=True)
+    version = json.loads(answer.stdout)["clientVersion"]["gitVersion"]
+    if not version.startswith(f"{RECORDED_WITH}."):
+        pytest.skip(f"the recordings are of kubectl {RECORDED_WITH}, and the one on the PATH is {version}")
 
 
 async def _start(backend: EmbeddedBackend) -> None:
