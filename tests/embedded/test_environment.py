@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import socket
 import stat
+from pathlib import Path
 
 import pytest
 import yaml
@@ -67,3 +68,20 @@ def test_damaged_settings_are_named(environment: Environment) -> None:
     (environment.state / "environment.json").write_text("{")
     with pytest.raises(EmbeddedError, match=r"environment\.json cannot be read"):
         environment.settings()
+
+
+def test_a_new_environment_is_not_taken_for_the_one_before(
+    environment: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBECACHEDIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(Environment, "_preferred", lambda self: 41)
+    remembered = tmp_path / "cache" / "discovery" / f"{Block(41).node}_{module.API_PORT}" / "servergroups.json"
+    remembered.parent.mkdir(parents=True)
+    remembered.touch()
+    environment.prepare().close()
+    assert environment.block == Block(41)
+    assert not remembered.exists()
+    remembered.parent.mkdir(parents=True)
+    remembered.touch()
+    environment.prepare().close()
+    assert remembered.exists()

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import socket
 import sys
 from dataclasses import dataclass
@@ -126,6 +127,7 @@ class Environment:
                 continue
             settings = {"format": FORMAT, "block": block.index, "token": new_token()}
             _write_private(self._settings, json.dumps(settings))
+            _forget_discovery(block)
             return listener
         raise EmbeddedError(
             f"all {BLOCKS} address blocks (127.64-113.0.1, port {API_PORT}) are in use. "
@@ -155,6 +157,16 @@ class Environment:
         }
         # JSON is YAML; kubectl reads both, and this needs no YAML writer at start.
         _write_private(self.kubeconfig, json.dumps(config, indent=2))
+
+
+def _forget_discovery(block: Block) -> None:
+    """Delete what kubectl remembers of an earlier cluster at this address.
+
+    It keeps discovery documents for hours by the server's address, and would take kinds for served that are not.
+    Source: computeDiscoverCacheDir in k8s.io/cli-runtime/pkg/genericclioptions.
+    """
+    cache = os.environ.get("KUBECACHEDIR") or Path.home() / ".kube" / "cache"
+    shutil.rmtree(Path(cache) / "discovery" / f"{block.node}_{API_PORT}", ignore_errors=True)
 
 
 def _bind(block: Block) -> socket.socket:
