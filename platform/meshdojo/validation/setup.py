@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from meshdojo.backends.base import Backend, BackendError, Progress
@@ -53,10 +55,8 @@ async def _needs(backend: Backend, lab: Lab | None, progress: Progress) -> None:
 
 
 async def _probe(client: HTTPClient) -> None:
-    try:
+    with _blaming_the_backend():
         await Probe(client).ensure()
-    except CannotJudge as error:
-        raise BackendError(f"{error.error.reason}. {error.error.remedy}") from error
 
 
 async def _manifests(client: HTTPClient, manifests: tuple[dict[str, Any], ...]) -> None:
@@ -87,8 +87,15 @@ def as_kubectl_would(manifest: dict[str, Any]) -> dict[str, Any]:
 
 
 async def _settle(client: HTTPClient) -> None:
-    try:
+    with _blaming_the_backend():
         await Convergence(client).wait()
+
+
+@contextmanager
+def _blaming_the_backend() -> Iterator[None]:
+    """During set-up nobody is judged: what keeps a check from judging is a failure of the backend."""
+    try:
+        yield
     except CannotJudge as error:
         raise BackendError(f"{error.error.reason}. {error.error.remedy}") from error
 
