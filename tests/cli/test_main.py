@@ -83,3 +83,13 @@ def test_the_life_of_a_cluster(tmp_path: Path) -> None:
 def test_labs_are_listed_for_programs(tmp_path: Path) -> None:
     labs = json.loads(meshdojo("labs", "--json", home=tmp_path).stdout)
     assert "canary" in [lab["lab"] for lab in labs]
+
+
+def test_a_second_up_joins_the_first_and_leaves_it_running(tmp_path: Path) -> None:
+    try:
+        assert meshdojo("up", "--detach", home=tmp_path).returncode == 0
+        # Without --detach it would wait for Ctrl-C, and stop a cluster that is not its own.
+        assert meshdojo("up", home=tmp_path).returncode == 0
+        assert meshdojo("status", home=tmp_path).returncode == 0
+    finally:
+        meshdojo("down", "--delete", home=tmp_path)

@@ -134,7 +134,8 @@ class FakeBackend:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    async def start(self, progress: Progress, *, tied: bool = False) -> None: ...
+    async def start(self, progress: Progress, *, tied: bool = False) -> bool:
+        return False
 
     async def stop(self) -> None: ...
 

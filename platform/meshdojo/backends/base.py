@@ -60,14 +60,15 @@ class Backend(Protocol):
         """The file that reaches the cluster. Its path is fixed; it exists after the first `start`."""
         ...
 
-    async def start(self, progress: Progress, *, tied: bool = False) -> None:
+    async def start(self, progress: Progress, *, tied: bool = False) -> bool:
         """Bring the cluster up and return when its API answers; at once when it is up already.
 
         A cluster that a `tied` start brought up ends with this process, however that ends, where the backend can do so
         (the embedded one; kind's stays until `stop`).
 
-        `progress` gets a line for each step that takes time. Raises `BackendError`; a start that failed or was
-        cancelled leaves something that the next `start` or `stop` can deal with.
+        True when this call started it, False when it joined one that ran. `progress` gets a line for each step that
+        takes time. Raises `BackendError`; a start that failed or was cancelled leaves something that the next `start`
+        or `stop` can deal with.
         """
         ...
 

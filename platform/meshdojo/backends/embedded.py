@@ -33,9 +33,9 @@ class EmbeddedBackend:
     def kubeconfig(self) -> Path:
         return self.instance.kubeconfig
 
-    async def start(self, progress: Progress, *, tied: bool = False) -> None:
+    async def start(self, progress: Progress, *, tied: bool = False) -> bool:
         try:
-            await asyncio.to_thread(lifecycle.start, self.instance, progress, tied=tied)
+            return await asyncio.to_thread(lifecycle.start, self.instance, progress, tied=tied)
         except EmbeddedError as error:
             raise BackendError(str(error)) from error
 

@@ -43,11 +43,11 @@ class KindBackend:
     def kubeconfig(self) -> Path:
         return self._kubeconfig
 
-    async def start(self, progress: Progress, *, tied: bool = False) -> None:
+    async def start(self, progress: Progress, *, tied: bool = False) -> bool:
         directories.private(self.kubeconfig.parent)
         if await self._exists():
             await run("kind", "export", "kubeconfig", "--name", self.cluster, "--kubeconfig", str(self.kubeconfig))
-            return
+            return False
         progress(f"creating the kind cluster {self.cluster!r}")
         image = os.environ.get(NODE_IMAGE_VARIABLE)
         await run(
@@ -56,6 +56,7 @@ class KindBackend:
             *(("--image", image) if image else ()),
             stdin=json.dumps(cluster_config()).encode(),
         )
+        return True
 
     async def stop(self) -> None:
         if shutil.which("kind") and await self._exists():

@@ -39,13 +39,12 @@ async def _start(backend: Backend) -> bool:
 
     True when this call started the cluster.
     """
-    was_running = (await backend.status()).running
     with steps() as progress:
-        await backend.start(progress, tied=True)
+        started = await backend.start(progress, tied=True)
         labs = load_course().labs
         if labs and not await _is_set_up(backend, labs[0]):
             await start_state(backend, labs[0], progress)
-    return not was_running
+    return started
 
 
 async def _is_set_up(backend: Backend, lab: Lab) -> bool:

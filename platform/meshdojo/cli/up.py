@@ -22,25 +22,26 @@ def up(
     backend: BackendName = DEFAULT_BACKEND,
     name: Instance = DEFAULT_INSTANCE,
 ) -> None:
-    """Start the cluster. A second 'up' joins the first.
+    """Start the cluster. A second 'up' joins the first: it returns, and leaves the stopping to that one.
 
     Example: meshdojo up --detach
     """
     chosen = opened(backend, name)
     with steps() as progress:
-        run(_start(chosen, progress, istio, tied=not detach))
+        started = run(_start(chosen, progress, istio, tied=not detach))
     _warn_about_kubectl()
     err.print(f"The cluster is up. [bold]meshdojo shell[/bold] opens a shell for it; kubeconfig: {chosen.kubeconfig}")
-    if not detach:
+    if started and not detach:
         wait_for_interrupt()
         err.print("stopping ...")
         run(chosen.stop())
 
 
-async def _start(backend: Backend, progress: Progress, istio: bool, *, tied: bool) -> None:
-    await backend.start(progress, tied=tied)
+async def _start(backend: Backend, progress: Progress, istio: bool, *, tied: bool) -> bool:
+    started = await backend.start(progress, tied=tied)
     if istio:
         await backend.ensure_istio(progress)
+    return started
 
 
 def wait_for_interrupt() -> None:
