@@ -34,7 +34,7 @@ def failed(identity: Identity, answers: Sequence[Answer], **data: object) -> Res
 
 
 def application(identity: Identity, routes: Sequence[BaseRoute], upstreams: Sequence[Upstream] = ()) -> Starlette:
-    """The ASGI application of a service: its routes, ``/healthz`` and ``/version``."""
+    """The ASGI application of a service: its routes, ``/healthz``, ``/version`` and ``/headers``."""
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -45,10 +45,15 @@ def application(identity: Identity, routes: Sequence[BaseRoute], upstreams: Sequ
     async def not_found(request: Request, _error: Exception) -> Response:
         return json_response(identity.answer(error=f"no such page: {request.url.path}"), 404)
 
+    async def headers(request: Request) -> Response:
+        return json_response(identity.answer(headers=dict(request.headers)))
+
     # A ready-made response is an ASGI application too: the two most frequent requests cost next to nothing.
     common = [
         Route("/healthz", PlainTextResponse("ok\n")),
         Route("/version", json_response(identity.answer())),
+        # What the sidecars add on the way (who called, which route) is seen here, and nowhere else.
+        Route("/headers", headers),
     ]
     return Starlette(routes=[*common, *routes], lifespan=lifespan, exception_handlers={404: not_found})
 

@@ -63,6 +63,14 @@ async def test_every_answer_names_who_answered() -> None:
     assert answer.json() == {"service": "web", "version": "original", "pod": "web-1"}
 
 
+async def test_every_service_shows_the_headers_that_reached_it() -> None:
+    for wire in ((fleet := Fleet()).positions, fleet.staff, fleet.gateway):
+        async with httpx.AsyncClient(transport=wire, base_url="http://any") as client:
+            answer = (await client.get("/headers", headers={"X-Forwarded-Client-Cert": "By=a;URI=b"})).json()
+        assert answer["headers"]["x-forwarded-client-cert"] == "By=a;URI=b"
+        assert answer["service"] in ("position-tracker", "staff-service", "api-gateway")
+
+
 async def test_a_request_can_be_followed_hop_by_hop() -> None:
     body = (await Fleet().client.get("/api/vehicles")).json()
     [hop] = body["upstreams"]

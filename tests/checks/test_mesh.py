@@ -5,6 +5,8 @@ import pytest
 from meshdojo.checks.measurement import Request
 from meshdojo.checks.mesh import Mesh
 from meshdojo.checks.outcome import CannotJudge
+from meshdojo.cluster.errors import StatusError
+from meshdojo.cluster.streams import ExecResult
 
 pytestmark = pytest.mark.anyio
 
@@ -44,3 +46,36 @@ async def test_a_kind_that_the_cluster_does_not_know_cannot_be_judged(cluster: A
     cluster.unknown.add("virtualservices.networking.istio.io")
     with pytest.raises(CannotJudge, match="the cluster has no virtualservices"):
         await mesh_of(cluster, Probe()).list("virtualservices.networking.istio.io", "fleet")
+
+
+async def test_what_a_pod_would_become_is_asked_for_without_making_it(cluster: Any, pod: Any) -> None:
+    async def create(resource: Any, obj: Any, namespace: Any, *, dry_run: bool) -> Any:
+        assert (resource, namespace, dry_run) == ("pods", "fleet", True)
+        return {**obj, "injected": True}
+
+    cluster.create = create
+    assert (await mesh_of(cluster, Probe()).would_become("fleet", pod("a")))["injected"]
+
+
+async def test_a_namespace_that_takes_no_pod_cannot_be_judged(cluster: Any, pod: Any) -> None:
+    async def create(*_: Any, **__: Any) -> Any:
+        raise StatusError(404, "NotFound", 'namespaces "fleet" not found')
+
+    cluster.create = create
+    with pytest.raises(CannotJudge, match="namespace fleet takes no pod"):
+        await mesh_of(cluster, Probe()).would_become("fleet", pod("a"))
+
+
+async def test_a_command_runs_in_the_pods_default_container(cluster: Any, pod: Any) -> None:
+    cluster.on_exec = lambda namespace, name, command: ExecResult(56, b"", b"reset")
+    assert (await mesh_of(cluster, Probe()).run(pod("a"), ["curl", "x"])).exit_code == 56
+    assert cluster.execs == [("fleet", "a", ["curl", "x"], None)]
+
+
+async def test_a_command_that_cannot_start_is_no_verdict(cluster: Any, pod: Any) -> None:
+    def refuse(*_: Any) -> Any:
+        raise StatusError(404, "NotFound", 'pods "a" not found')
+
+    cluster.on_exec = refuse
+    with pytest.raises(CannotJudge, match="nothing can be run in the pod fleet/a"):
+        await mesh_of(cluster, Probe()).run(pod("a"), ["curl", "x"])

@@ -43,6 +43,14 @@ async def test_a_well_known_kind_needs_one_request(server: Server) -> None:
     assert call.headers["Authorization"] == "Bearer secret"
 
 
+async def test_a_dry_run_says_so_and_a_write_does_not(server: Server) -> None:
+    server.answer("POST", PODS, POD)
+    async with server.client() as client:
+        await client.create("pods", POD, "default", dry_run=True)
+        await client.create("pods", POD, "default")
+    assert [call.query for call in server.calls] == [{"dryRun": "All"}, {}]
+
+
 async def test_every_write_goes_where_it_belongs(server: Server) -> None:
     for method, path in [
         ("POST", PODS),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from meshdojo.checks.measurement import Measurement, Request
 from meshdojo.checks.outcome import CannotJudge
 from meshdojo.checks.probe import Probe
 from meshdojo.cluster.client import Object
 from meshdojo.cluster.errors import StatusError
 from meshdojo.cluster.http import HTTPClient
+from meshdojo.cluster.streams import ExecResult
 
 # As a pod without a sidecar reaches the ingress gateway: the way a customer comes in.
 GATEWAY_URL = "http://istio-ingressgateway.istio-system"
@@ -41,3 +44,27 @@ class Mesh:
                     f"the cluster has no {resource}: {error}", "Is Istio installed? 'meshdojo reset LAB' does it."
                 ) from error
         return self._listed[key]
+
+    async def would_become(self, namespace: str, pod: Object) -> Object:
+        """What the API server would make of a new pod in a namespace, injection included. Nothing is stored.
+
+        Raises CannotJudge when the namespace is not there or the pod would be refused.
+        """
+        try:
+            return await self._client.create("pods", pod, namespace, dry_run=True)
+        except StatusError as error:
+            raise CannotJudge(
+                f"namespace {namespace} takes no pod: {error}", "'meshdojo reset LAB' sets the lab up again."
+            ) from error
+
+    async def run(self, pod: Object, command: Sequence[str], seconds: float = 20.0) -> ExecResult:
+        """Run a command in the default container of one of the lab's pods, where the probe cannot stand for it.
+
+        Raises CannotJudge when it cannot be started there.
+        """
+        metadata = pod["metadata"]
+        try:
+            return await self._client.exec(metadata["namespace"], metadata["name"], command, seconds=seconds)
+        except StatusError as error:
+            where = f"{metadata['namespace']}/{metadata['name']}"
+            raise CannotJudge(f"nothing can be run in the pod {where}: {error}", "Is the pod running?") from error

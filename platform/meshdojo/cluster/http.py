@@ -96,10 +96,19 @@ class HTTPClient:
         return ObjectList(items, body["metadata"].get("resourceVersion", ""))
 
     async def create(
-        self, resource: str, obj: Object, namespace: str | None = None, *, subresource: str = "", name: str = ""
+        self,
+        resource: str,
+        obj: Object,
+        namespace: str | None = None,
+        *,
+        subresource: str = "",
+        name: str = "",
+        dry_run: bool = False,
     ) -> Object:
+        """As `Client.create`. `dry_run`: what the object would become, with all admission, and nothing is stored."""
         target = namespace or obj.get("metadata", {}).get("namespace")
-        return await self._call("POST", resource, target, name, subresource, body=obj)
+        query = _query(dryRun="All" if dry_run else "")
+        return await self._call("POST", resource, target, name, subresource, query=query, body=obj)
 
     async def update(
         self, resource: str, obj: Object, namespace: str | None = None, *, subresource: str = ""
