@@ -6,6 +6,9 @@ import os
 from collections.abc import Generator
 
 import pytest
+from tests.backend import backend
+
+__all__ = ["backend"]
 
 
 @pytest.hookimpl(wrapper=True)

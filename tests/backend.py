@@ -1,4 +1,8 @@
-"""The same proof on both backends, by one switch: the `backend` fixture. kind comes through pytest-kind."""
+"""The same test on both backends, by one switch: the `backend` fixture. kind comes through pytest-kind.
+
+One backend of each kind serves all tests of a run (tests/labs, tests/behaviour). `MESHDOJO_TEST_CLUSTER=NAME` names a
+kind cluster that runs already: it is used, its Istio included, and left alone afterwards.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +23,7 @@ from meshdojo.backends.kind import KindBackend, cluster_config
 from meshdojo.embedded import lifecycle
 
 KIND_PROGRAMS = ("docker", "kind", "kubectl", "istioctl")
+RUNNING_CLUSTER = "MESHDOJO_TEST_CLUSTER"
 
 
 @pytest.fixture(scope="session", params=["embedded", pytest.param("kind", marks=pytest.mark.kind)])
@@ -44,6 +49,11 @@ def _kind(request: pytest.FixtureRequest, home: Path) -> Iterator[Backend]:
         pytest.skip(f"not on the PATH: {', '.join(missing)}")
     if subprocess.run(["docker", "info"], capture_output=True).returncode:
         pytest.skip("no Docker engine answers ('docker info' fails)")
+    if running := os.environ.get(RUNNING_CLUSTER):
+        backend = KindBackend(cluster=running, kubeconfig=home / "kubeconfig")
+        asyncio.run(backend.start(lambda text: None))
+        yield backend
+        return
     cluster = _kind_cluster(request, home)
     config = home / "kind.yaml"
     config.write_text(json.dumps(cluster_config()))
