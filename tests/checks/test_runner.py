@@ -87,6 +87,25 @@ async def test_a_mesh_that_does_not_settle_lets_no_check_judge(
     assert [result.outcome for result in results] == [Error("Istio is not installed", "install it")] * 2
 
 
+async def test_a_check_for_a_cluster_without_istio_does_not_wait_for_proxies(
+    cluster: Any, checks: Any, settled: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def trouble(self: object, *_: object) -> None:
+        raise CannotJudge("Istio is not installed", "install it")
+
+    monkeypatch.setattr(Convergence, "wait", trouble)
+
+    @check("test.bare", title="A test", without_istio=True)
+    async def judge(mesh: Any) -> Any:
+        return Fail("no Istio", "a", "b", "c")
+
+    [bare] = await Runner(cluster).run(["test.bare"])
+    assert bare.failed
+    bare, meshed = await Runner(cluster).run(["test.bare", *checks(Pass("fine"))])
+    assert bare.failed
+    assert meshed.outcome == Error("Istio is not installed", "install it")
+
+
 async def test_unknown_checks_are_refused_before_anything_is_done(cluster: Any) -> None:
     with pytest.raises(UnknownCheck):
         await Runner(cluster).run(["canary.nosuch"])

@@ -91,6 +91,18 @@ true
 ```
 """
 
+RIGHT = """---
+title: Done otherwise
+task: do
+---
+
+It happens.
+
+```bash
+true > done
+```
+"""
+
 BASE = """apiVersion: v1
 kind: Namespace
 metadata:
@@ -105,6 +117,7 @@ class Content:
         self.root = root
         self.folder = root / "labs" / "10-demo"
         self.write("labs/10-demo/lab.md", LAB)
+        self.write("labs/10-demo/right/otherwise.md", RIGHT)
         self.write("labs/10-demo/wrong/not-done.md", WRONG)
         self.write("labs/base/10-fleet.yaml", BASE)
         (root / "apps").mkdir()

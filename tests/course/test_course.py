@@ -10,7 +10,7 @@ from meshdojo.course.errors import CourseError
 def test_labs_come_by_weight(content: Any) -> None:
     other = content.folder.parent / "20-other"
     shutil.copytree(content.folder, other)
-    for name in ("lab.md", "wrong/not-done.md"):
+    for name in ("lab.md", "right/otherwise.md", "wrong/not-done.md"):
         content.write(f"labs/20-other/{name}", (other / name).read_text().replace("demo.", "other."))
     content.change("labs/20-other/lab.md", "weight: 10", "weight: 5")
     course = load_course(content.root)

@@ -6,6 +6,7 @@ from meshdojo.course.errors import CourseError
 from meshdojo.course.lab import load_lab
 
 LAB = "labs/10-demo/lab.md"
+RIGHT = "labs/10-demo/right/otherwise.md"
 WRONG = "labs/10-demo/wrong/not-done.md"
 
 
@@ -15,6 +16,8 @@ def test_a_lab_is_read_whole(content: Any) -> None:
     assert (lab.id, lab.title, lab.front.weight, lab.front.needs) == ("demo", "Demo", 10, ("istio", "fleet"))
     assert [section.title for section in lab.sections] == ["", "Task: Do it", "Quiz"]
     assert lab.namespaces() == ("fleet", "extra")
+    [right] = lab.right
+    assert (right.name, right.front.task, len(right.fences)) == ("otherwise", "do", 1)
     [wrong] = lab.wrong
     assert (wrong.name, wrong.front.fails, len(wrong.fences)) == ("not-done", "demo.done", 1)
 
@@ -63,6 +66,9 @@ def test_without_the_fleet_only_the_labs_own_manifests_count(content: Any) -> No
     [
         ("# Demo", "# Other", "lab.md: the # heading 'Other' is not the front matter's title 'Demo'"),
         ("needs: [istio, fleet]", "needs: [helm]", "lab.md:8: entry 'needs': found 'helm'"),
+        ("needs: [istio, fleet]", "needs: [istio, no-istio]", "lab.md:8: entry 'needs'"),
+        ("needs: [istio, fleet]", "needs: [fleet, no-istio]", "fleet and no-istio do not go together"),
+        ("needs: [istio, fleet]", "needs: [no-istio]", "it needs cluster-admin too"),
         ("difficulty: beginner", "difficulty: easy", "lab.md:6: entry 'difficulty': found 'easy'"),
         ("time: 5", "time: 0", "lab.md:5: entry 'time'"),
         ("time: 5", "time: 5\nprofile: demo", "lab.md:6: entry: found 'profile'"),
@@ -83,7 +89,7 @@ def test_without_the_fleet_only_the_labs_own_manifests_count(content: Any) -> No
         ("### Is it done?", "Is it done?", "a quiz without questions"),
         ("```bash\necho hi", "```\necho hi", "lab.md:15: language of a fenced block"),
         ("Do *it*.", "    indented code", "an indented code block"),
-        ("## Task: Do it", "## Do it", "a lab without a task"),
+        ("## Task: Do it", "## Do it", "otherwise.md: a solution of a chapter without a task"),
     ],
 )
 def test_mistakes_are_named(content: Any, old: Any, new: Any, message: Any) -> None:
@@ -104,11 +110,11 @@ def test_a_task_that_is_there_twice(content: Any) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("task: do", "task: think", "entry 'task': found 'think'; allowed: do"),
-        ("fails: demo.done", "fails: demo.gone", "entry 'fails': found 'demo.gone'; allowed: demo.done, demo.well"),
-        ("fails: demo.done", "fails: demo.done\nafter: later", "entry 'after': found 'later'; allowed: start, do"),
+        ("task: do", "task: think", "not-done.md:3: entry 'task': found 'think'; allowed: do"),
+        ("fails: demo.done", "fails: demo.gone", "not-done.md:4: entry 'fails': found 'demo.gone'; allowed: demo.done"),
+        ("fails: demo.done", "fails: demo.done\nafter: later", "not-done.md:5: entry 'after': found 'later'; allowed:"),
         ("fails: demo.done\n", "", "entry 'fails' is missing"),
-        ("```bash\ntrue", "```text\ntrue", "a wrong solution without commands"),
+        ("```bash\ntrue", "```text\ntrue", "a solution without commands"),
     ],
 )
 def test_mistakes_in_wrong_solutions_are_named(content: Any, old: Any, new: Any, message: Any) -> None:
@@ -117,6 +123,33 @@ def test_mistakes_in_wrong_solutions_are_named(content: Any, old: Any, new: Any,
         load_lab(content.folder)
     assert message in str(caught.value)
     assert "not-done.md" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("task: do", "task: think", "otherwise.md:3: entry 'task': found 'think'; allowed: do"),
+        ("task: do", "task: do\nfails: demo.done", "otherwise.md:4: entry: found 'fails'; allowed: title, task, after"),
+        ("task: do", "task: do\nafter: later", "otherwise.md:4: entry 'after': found 'later'; allowed: start, do"),
+        ("task: do\n", "", "entry 'task' is missing"),
+        ("```bash\ntrue", "```text\ntrue", "a solution without commands"),
+    ],
+)
+def test_mistakes_in_right_solutions_are_named(content: Any, old: Any, new: Any, message: Any) -> None:
+    content.change(RIGHT, old, new)
+    with pytest.raises(CourseError) as caught:
+        load_lab(content.folder)
+    assert message in str(caught.value)
+
+
+def test_a_chapter_without_a_task_is_read_without_solutions(content: Any) -> None:
+    for name in (RIGHT, WRONG):
+        (content.root / name).unlink()
+    text = (content.root / LAB).read_text()
+    content.change(LAB, text[text.index("## Task") : text.index("## Quiz")], "")
+    lab = load_lab(content.folder)
+    assert (lab.tasks, lab.right, lab.wrong) == ((), (), ())
+    assert [len(section.fences) for section in lab.sections] == [1, 0]
 
 
 @pytest.mark.parametrize("text", ["kind: Namespace\n", "[1, 2]\n", "a: b: c\n", "apiVersion: v1\nkind: X\nmetadata:\n"])

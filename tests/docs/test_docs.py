@@ -15,7 +15,7 @@ import yaml
 from meshdojo.cli.main import app
 from meshdojo.course.course import load_course
 from meshdojo.course.fences import DISPLAY
-from meshdojo.course.lab import LabFront, WrongFront
+from meshdojo.course.lab import LabFront, RightFront, WrongFront
 from meshdojo.course.masks import ON_REQUEST
 
 ROOT = Path(__file__).parents[2]
@@ -30,7 +30,7 @@ HELP = {"--help"}
 SHORT_FOR = {"control-plane.md": ("istio", "istio/translation"), "pods.md": ("kubelet",)}
 
 # What a run makes, or what stands for any of a kind.
-MADE = {"__init__.py", "artifacts/", "cluster.log", "manifests/", "wrong/", "xds/", "lab.md"}
+MADE = {"__init__.py", "artifacts/", "cluster.log", "manifests/", "right/", "wrong/", "xds/", "lab.md"}
 
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 CODE = re.compile(r"`([^`\n]+)`")
@@ -177,15 +177,16 @@ def test_the_diagram_of_the_layers_is_the_code() -> None:
 def test_the_page_for_instructors_names_all_that_a_lab_may_have() -> None:
     page = (ROOT / "docs" / "writing-labs.md").read_text()
     blocks = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)]
-    lab, wrong = blocks[0], blocks[1]
+    lab, right, wrong = blocks
     assert LabFront.model_validate(lab).model_dump(mode="json") == {**lab, "needs": ["istio", "fleet"]}
     assert set(lab) == set(LabFront.model_fields)
+    assert set(right) == set(RightFront.model_fields)
     assert set(wrong) == set(WrongFront.model_fields)
     assert [name for name in (*DISPLAY, *(f"mask={name}" for name in ON_REQUEST)) if name not in page] == []
 
 
 def test_the_example_of_a_wrong_solution_is_one_of_the_course() -> None:
     page = (ROOT / "docs" / "writing-labs.md").read_text()
-    example = yaml.safe_load(re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)[1])
+    example = yaml.safe_load(re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)[2])
     tasks = {task.id: task.checks for task in load_course().lab(example["fails"].partition(".")[0]).tasks}
     assert example["fails"] in tasks[example["task"]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -14,7 +15,7 @@ from meshdojo.checks.outcome import Error, Fail, Outcome, Pass
 from meshdojo.checks.registry import Check
 from meshdojo.checks.runner import Result, Runner
 from meshdojo.course.content import content_root
-from meshdojo.course.lab import Lab, load_lab
+from meshdojo.course.lab import Lab, Need, load_lab
 from meshdojo.validation import diagnosis, inventory, setup, shell
 from meshdojo.validation import validate as engine
 from meshdojo.validation.report import Report, Step
@@ -82,15 +83,21 @@ HINTS = "".join(
         ("Why this works", "x"),
     ]
 )
+RIGHT = "---\ntitle: x\ntask: {task}\n---\n\n```bash\nsolve {task}\n```\n"
 WRONG = "---\ntitle: x\ntask: {task}\nfails: {fails}\n---\n\n```bash\nspoil {fails}\n```\n"
 
 
 @pytest.fixture
 def lab(tmp_path: Path) -> Lab:
     folder = tmp_path / "labs" / "10-demo"
-    (folder / "wrong").mkdir(parents=True)
+    (folder / "right").mkdir(parents=True)
+    (folder / "wrong").mkdir()
+    (folder / "manifests").mkdir()
+    (folder / "manifests" / "demo.yaml").write_text("apiVersion: v1\nkind: Namespace\nmetadata: {name: demo}\n")
     text = LAB.replace("{hints}", HINTS.replace("NAME", "one"), 1).replace("{hints}", HINTS.replace("NAME", "two"), 1)
     (folder / "lab.md").write_text(text)
+    for task in ("one", "two"):
+        (folder / "right" / f"{task}.md").write_text(RIGHT.format(task=task))
     for task, fails in (("one", "demo.one"), ("two", "demo.two"), ("two", "demo.also")):
         (folder / "wrong" / f"{fails.partition('.')[2]}.md").write_text(WRONG.format(task=task, fails=fails))
     return load_lab(folder)
@@ -143,6 +150,9 @@ class FakeBackend:
         return Status(running=True, ready=True)
 
     async def ensure_istio(self, progress: Progress, profile: str = "demo") -> None: ...
+
+    async def remove_istio(self, progress: Progress) -> None:
+        self._world.log.append("remove Istio")
 
     async def ensure_images(self, progress: Progress) -> None: ...
 
@@ -213,6 +223,8 @@ async def test_a_sound_lab_is_proven_in_this_order(lab: Lab, world: World) -> No
     assert world.log == [
         *("reset", "set up"),
         *("say hello", "solve one", "look around", "solve two"),
+        *("reset", "set up", "solve one"),
+        *("reset", "set up", "solve one", "solve two"),
         *("reset", "set up", "solve one", "spoil demo.also"),
         *("reset", "set up", "spoil demo.one"),
         *("reset", "set up", "solve one", "spoil demo.two"),
@@ -221,6 +233,7 @@ async def test_a_sound_lab_is_proven_in_this_order(lab: Lab, world: World) -> No
     phases = [step.phase for step in report.steps]
     assert phases[:5] == ["structure", "set-up", "set-up", "must fail", "must fail"]
     assert phases.count("must pass") == 2
+    assert phases.count("right solution") == 2
     assert phases.count("wrong solution") == 3
     assert phases[-1] == "reset"
 
@@ -259,6 +272,38 @@ async def test_an_output_that_is_not_the_documented_one_ends_the_proof(lab: Lab,
     assert step.phase == "command"
     assert "+good bye" in step.problem
     assert "solve one" not in world.log
+
+
+async def test_another_right_solution_must_pass(lab: Lab, world: World) -> None:
+    original, solved = world.run, 0
+
+    def run(code: str) -> str:
+        nonlocal solved
+        solved += code.split() == ["solve", "one"]
+        # The first time is the chapter's.
+        return original("look around" if code.split() == ["solve", "one"] and solved > 1 else code)
+
+    world.run = run  # type: ignore[method-assign]
+    step = only_failure(await prove(lab, world))
+    assert (step.phase, step.name) == ("right solution", "one")
+    assert "task 'one' is solved and does not pass:\n  demo.one: fail: No." in step.problem
+
+
+async def test_a_chapter_without_a_task_is_proven_by_its_commands(lab: Lab, world: World) -> None:
+    sections = tuple(section for section in lab.sections if not section.task)
+    report = await prove(dataclasses.replace(lab, sections=sections, right=(), wrong=()), world)
+    assert report.proven
+    assert world.log == ["reset", "set up", "say hello", "reset"]
+    assert {step.phase for step in report.steps} == {"structure", "set-up", "command", "reset"}
+
+
+async def test_a_lab_that_starts_without_istio_takes_it_away_again(lab: Lab, world: World) -> None:
+    needs: tuple[Need, ...] = ("no-istio", "cluster-admin")
+    front = lab.front.model_copy(update={"needs": needs})
+    report = await prove(dataclasses.replace(lab, front=front, right=(), wrong=()), world)
+    assert report.proven
+    assert world.log[:3] == ["reset", "remove Istio", "set up"]
+    assert world.log[-2:] == ["reset", "remove Istio"]
 
 
 async def test_a_wrong_solution_must_fail_exactly_its_check(lab: Lab, world: World) -> None:
@@ -327,8 +372,12 @@ def test_a_lab_that_proves_too_little_is_named(tmp_path: Path) -> None:
             path.unlink()
     chapter = folder / "lab.md"
     chapter.write_text(chapter.read_text().replace("canary.weights, canary.preview]", "canary.nosuch]"))
-    unknown, unused, without, few = engine.structure_problems(load_lab(folder))
+    (folder / "right" / "nine-to-one.md").unlink()
+    unknown, unused, unsolved, without, few = engine.structure_problems(load_lab(folder))
     assert "check 'canary.nosuch' does not exist" in unknown
     assert unused.startswith("no task of 03-canary uses canary.weights")
+    assert unsolved == (
+        "no other right solution of canary: add one to 03-canary/right/ that differs in structure from the chapter's"
+    )
     assert "canary.hidden, canary.nosuch, canary.preview" in without
     assert few == "found 2 wrong solutions, expected at least 3"

@@ -16,12 +16,16 @@ Judge = Callable[[Mesh], Awaitable[Outcome]]
 
 @dataclass(frozen=True)
 class Check:
-    """A check: `id` is ``LAB.NAME``, `title` what the learner reads beside the tick."""
+    """A check: `id` is ``LAB.NAME``, `title` what the learner reads beside the tick.
+
+    `without_istio`: it judges a cluster that may have no Istio, so it does not wait for proxies.
+    """
 
     id: str
     title: str
     sends_load: bool
     judge: Judge
+    without_istio: bool = False
 
     @property
     def lab(self) -> str:
@@ -35,16 +39,17 @@ class UnknownCheck(UserError):
 _checks: dict[str, Check] = {}
 
 
-def check(id: str, *, title: str, sends_load: bool = False) -> Callable[[Judge], Judge]:
+def check(id: str, *, title: str, sends_load: bool = False, without_istio: bool = False) -> Callable[[Judge], Judge]:
     """Register a function as the check `id` (``LAB.NAME``). `sends_load`: it has the probe send requests.
 
-    Raises ValueError for an id that is taken.
+    `without_istio`: it has a verdict on a cluster without Istio too. Any other check is an `Error` there, and begins
+    only once every proxy has acknowledged its configuration. Raises ValueError for an id that is taken.
     """
 
     def register(judge: Judge) -> Judge:
         if id in _checks:
             raise ValueError(f"two checks are named {id!r}")
-        _checks[id] = Check(id, title, sends_load, judge)
+        _checks[id] = Check(id, title, sends_load, judge, without_istio)
         return judge
 
     return register

@@ -84,6 +84,10 @@ class Backend(Protocol):
         """Install Istio with `profile` unless istiod is there already (whatever its profile); wait until ready."""
         ...
 
+    async def remove_istio(self, progress: Progress) -> None:
+        """Take Istio away with all its kinds and its namespace; returns when they are gone. None there is fine."""
+        ...
+
     async def ensure_images(self, progress: Progress) -> None:
         """Make the images of meshdojo's apps available to the cluster's nodes."""
         ...

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from meshdojo.backends.base import BackendError, BackendNotRunning, Progress, Status
 from meshdojo.backends.gateways import http_port
-from meshdojo.backends.namespaces import delete_managed
+from meshdojo.backends.namespaces import delete_managed, delete_namespaces
 from meshdojo.cluster.errors import ClusterError
 from meshdojo.cluster.http import HTTPClient
 from meshdojo.embedded import installation, lifecycle
@@ -59,6 +59,12 @@ class EmbeddedBackend:
         self._require()
         async with HTTPClient.from_kubeconfig(self.kubeconfig) as client:
             await installation.ensure(client, profile, progress)
+
+    async def remove_istio(self, progress: Progress) -> None:
+        self._require()
+        async with HTTPClient.from_kubeconfig(self.kubeconfig) as client:
+            await installation.remove(client, progress)
+            await delete_namespaces(client, (installation.NAMESPACE,))
 
     async def ensure_images(self, progress: Progress) -> None:
         """The apps are modules of this very installation: nothing to load."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from meshdojo.backends.base import BackendError, BackendMissing, BackendNotRunning, Progress, Status
 from meshdojo.backends.commands import run
 from meshdojo.backends.gateways import NAMESPACE, http_port
-from meshdojo.backends.namespaces import delete_managed
+from meshdojo.backends.namespaces import delete_managed, delete_namespaces
 from meshdojo.cluster.errors import ClusterError
 from meshdojo.cluster.http import HTTPClient
 from meshdojo.cluster.rollout import completed
@@ -25,6 +25,7 @@ from meshdojo.embedded.environment import DEFAULT_NAME
 # kind has no load balancer: this node port is mapped to the machine's loopback when the cluster is made, and the
 # gateway's service is given it once Istio is there.
 GATEWAY_NODE_PORT = 31380
+CRDS = "customresourcedefinitions.apiextensions.k8s.io"
 NODE_IMAGE_VARIABLE = "MESHDOJO_KIND_IMAGE"
 
 
@@ -82,6 +83,16 @@ class KindBackend:
                 await run("istioctl", "install", "-y", "--set", f"profile={profile}", env=self._variables())
             with suppress(BackendNotRunning):
                 await self._pin_gateway(client)
+
+    async def remove_istio(self, progress: Progress) -> None:
+        async with HTTPClient.from_kubeconfig(self.kubeconfig) as client:
+            if await _istio_crds(client) or (await client.list("deployments.apps", NAMESPACE)).items:
+                progress("removing Istio with istioctl")
+                await run("istioctl", "uninstall", "-y", "--purge", env=self._variables())
+            # What istioctl leaves.
+            for name in await _istio_crds(client):
+                await client.delete(CRDS, name)
+            await delete_namespaces(client, (NAMESPACE,))
 
     async def ensure_images(self, progress: Progress) -> None:
         apps = content_root() / "apps"
@@ -153,6 +164,11 @@ def cluster_config() -> dict[str, object]:
 def _lists(line: str, name: str, tag: str) -> bool:
     """Whether this line of ``crictl images`` (repository and tag in two columns, or joined) names the image."""
     return ":".join(line.split()[:2]).removeprefix("docker.io/").startswith(f"{name}:{tag}")
+
+
+async def _istio_crds(client: HTTPClient) -> list[str]:
+    found = await client.list(CRDS)
+    return [one["metadata"]["name"] for one in found.items if one["metadata"]["name"].endswith(".istio.io")]
 
 
 async def _has_istiod(client: HTTPClient) -> bool:

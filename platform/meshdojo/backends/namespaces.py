@@ -1,4 +1,4 @@
-"""Deleting our own namespaces, on any cluster."""
+"""Deleting namespaces, and knowing which are ours."""
 
 from __future__ import annotations
 
@@ -20,8 +20,14 @@ async def delete_managed(client: Client, names: tuple[str, ...]) -> None:
                 f"namespace {name!r} was not made by meshdojo (it has no label {MANAGED_LABEL}={MANAGED_VALUE}), so it "
                 f"is left alone. Rename or delete it yourself: kubectl delete namespace {name}"
             )
-    waiting = set(present)
-    for name in present:
+    await delete_namespaces(client, names)
+
+
+async def delete_namespaces(client: Client, names: tuple[str, ...]) -> None:
+    """Delete these namespaces, whoever made them, and return when they are gone."""
+    listed = await client.list("namespaces")
+    waiting = {item["metadata"]["name"] for item in listed.items} & set(names)
+    for name in sorted(waiting):
         try:
             await client.delete("namespaces", name)
         except StatusError as error:

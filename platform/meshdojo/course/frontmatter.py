@@ -60,6 +60,14 @@ def parse_yaml(file: Path, text: str, model: type[Model], first_line: int) -> Mo
         raise _explained(file, error, model, lines, first_line) from error
 
 
+def line_of(file: Path, entry: str) -> int:
+    """The line of an entry in the front matter of `file`, which was read before (1 when it is not written there)."""
+    for number, line in enumerate(read(file).front.splitlines(), 2):
+        if line.partition(":")[0].rstrip() == entry:
+            return number
+    return 1
+
+
 def _explained(
     file: Path, error: ValidationError, model: type[BaseModel], lines: dict[Any, int], first_line: int
 ) -> CourseError:

@@ -2,7 +2,10 @@
 
 lab.md        the chapter, with its front matter
 manifests/    what the lab needs beyond `labs/base/`; applied in the order of the file names
+right/        other right solutions, one Markdown file each, which validation proves to pass
 wrong/        wrong solutions, one Markdown file each, which validation proves to fail
+
+A chapter without a task has no checks and no solutions; its commands are run and compared all the same.
 """
 
 from __future__ import annotations
@@ -11,10 +14,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from meshdojo.course import frontmatter, markdown
 from meshdojo.course.errors import CourseError, found
@@ -24,10 +27,11 @@ from meshdojo.course.markdown import Question, Section, Task
 CHAPTER = "lab.md"
 BASE = "base"
 _FOLDER = re.compile(r"\d\d-([a-z][a-z0-9-]*)")
+Front = TypeVar("Front", bound=BaseModel)
 
-# istio: Istio is installed (demo profile). fleet: the application of labs/base runs. cluster-admin: the lab changes
-# what all share (CRDs, the mesh's configuration), so that it is not for a shared cluster.
-Need = Literal["istio", "fleet", "cluster-admin"]
+# istio: Istio is installed (demo profile). no-istio: it is not; the lab installs it. fleet: the fleet (labs/base)
+# runs. cluster-admin: the lab changes what all share (CRDs, the mesh's configuration): it is not for a shared cluster.
+Need = Literal["istio", "no-istio", "fleet", "cluster-admin"]
 
 
 class LabFront(BaseModel):
@@ -43,20 +47,52 @@ class LabFront(BaseModel):
     objectives: tuple[str, ...] = Field(min_length=1)
     needs: tuple[Need, ...]
 
+    @field_validator("needs")
+    @classmethod
+    def _possible(cls, needs: tuple[Need, ...]) -> tuple[Need, ...]:
+        if "no-istio" in needs:
+            if "istio" in needs:
+                raise ValueError("either istio or no-istio, not both")
+            if "fleet" in needs:
+                raise ValueError(
+                    "the fleet's way in is made of Istio's kinds, so fleet and no-istio do not go together"
+                )
+            if "cluster-admin" not in needs:
+                raise ValueError("no-istio takes Istio away from all who share the cluster: it needs cluster-admin too")
+        return needs
 
-class WrongFront(BaseModel):
-    """The front matter of a wrong solution.
 
-    `task` is the task that it tries, `fails` the one check of that task that must fail. It starts from the documented
-    solution of all tasks up to and including `after` (default: all tasks before `task`; 'start': none).
+class RightFront(BaseModel):
+    """The front matter of another right solution.
+
+    `task` is the task that it solves. It starts from the documented solution of all tasks up to and including `after`
+    (default: all tasks before `task`; 'start': none).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     title: str = Field(min_length=1)
     task: str
-    fails: str
     after: str = ""
+
+
+class WrongFront(RightFront):
+    """The front matter of a wrong solution: `fails` is the one check of its task that must fail."""
+
+    fails: str
+
+
+@dataclass(frozen=True)
+class RightSolution:
+    """Another way to do a task than the chapter's."""
+
+    file: Path
+    front: RightFront
+    fences: tuple[Fence, ...]
+
+    @property
+    def name(self) -> str:
+        return self.file.stem
 
 
 @dataclass(frozen=True)
@@ -72,6 +108,9 @@ class WrongSolution:
         return self.file.stem
 
 
+Solution = RightSolution | WrongSolution
+
+
 @dataclass(frozen=True)
 class Lab:
     """A lab, read and consistent in itself. `id` is the folder's name without its number."""
@@ -80,6 +119,7 @@ class Lab:
     folder: Path
     front: LabFront
     sections: tuple[Section, ...]
+    right: tuple[RightSolution, ...]
     wrong: tuple[WrongSolution, ...]
     manifest_files: tuple[Path, ...]
 
@@ -121,8 +161,9 @@ def load_lab(folder: Path) -> Lab:
     title, sections = markdown.sections(document.file, document.body)
     if title != front.title:
         raise CourseError(document.file, 0, f"the # heading {title!r} is not the front matter's title {front.title!r}")
-    wrong = tuple(_load_wrong(file) for file in sorted((folder / "wrong").glob("*.md")))
-    lab = Lab(match[1], folder, front, sections, wrong, tuple(_manifest_files(folder, front)))
+    right = tuple(RightSolution(*_load_solution(file, RightFront)) for file in sorted((folder / "right").glob("*.md")))
+    wrong = tuple(WrongSolution(*_load_solution(file, WrongFront)) for file in sorted((folder / "wrong").glob("*.md")))
+    lab = Lab(match[1], folder, front, sections, right, wrong, tuple(_manifest_files(folder, front)))
     _consistent(lab)
     return lab
 
@@ -147,14 +188,14 @@ def _manifest_files(folder: Path, front: LabFront) -> Iterator[Path]:
     yield from sorted((folder / "manifests").glob("*.yaml"))
 
 
-def _load_wrong(file: Path) -> WrongSolution:
+def _load_solution(file: Path, model: type[Front]) -> tuple[Path, Front, tuple[Fence, ...]]:
     document = frontmatter.read(file)
-    front = frontmatter.parse(document, WrongFront)
+    front = frontmatter.parse(document, model)
     _, sections = markdown.sections(file, document.body)
     fences = tuple(fence for section in sections for fence in section.fences)
     if not any(not fence.no_run for fence in fences):
-        raise CourseError(file, 0, "a wrong solution without commands: write them as ```bash blocks")
-    return WrongSolution(file, front, fences)
+        raise CourseError(file, 0, "a solution without commands: write them as ```bash blocks")
+    return file, front, fences
 
 
 def _consistent(lab: Lab) -> None:
@@ -167,18 +208,20 @@ def _consistent(lab: Lab) -> None:
         for check in task.checks:
             if not check.startswith(f"{lab.id}."):
                 raise CourseError(chapter, task.line, f"check {check!r}: expected a name that starts with {lab.id!r}.")
-    if not lab.tasks:
-        raise CourseError(chapter, 0, "a lab without a task: a task is a heading '## Task: …'")
-    for wrong in lab.wrong:
-        _consistent_wrong(lab, wrong)
+    solutions: tuple[Solution, ...] = (*lab.right, *lab.wrong)
+    for solution in solutions:
+        _consistent_solution(lab, solution)
 
 
-def _consistent_wrong(lab: Lab, wrong: WrongSolution) -> None:
-    tasks = {task.id: task for task in lab.tasks}
-    if wrong.front.task not in tasks:
-        raise CourseError(wrong.file, 0, found("entry 'task'", wrong.front.task, tasks))
-    checks = tasks[wrong.front.task].checks
-    if wrong.front.fails not in checks:
-        raise CourseError(wrong.file, 0, found("entry 'fails'", wrong.front.fails, checks))
-    if wrong.front.after not in ("", "start", *tasks):
-        raise CourseError(wrong.file, 0, found("entry 'after'", wrong.front.after, ["start", *tasks]))
+def _consistent_solution(lab: Lab, solution: Solution) -> None:
+    file, front, tasks = solution.file, solution.front, {task.id: task for task in lab.tasks}
+    if not tasks:
+        raise CourseError(file, 0, "a solution of a chapter without a task: a task is a heading '## Task: …'")
+    if front.task not in tasks:
+        raise CourseError(file, frontmatter.line_of(file, "task"), found("entry 'task'", front.task, tasks))
+    checks = tasks[front.task].checks
+    if isinstance(front, WrongFront) and front.fails not in checks:
+        raise CourseError(file, frontmatter.line_of(file, "fails"), found("entry 'fails'", front.fails, checks))
+    if front.after not in ("", "start", *tasks):
+        line = frontmatter.line_of(file, "after")
+        raise CourseError(file, line, found("entry 'after'", front.after, ["start", *tasks]))

@@ -39,6 +39,15 @@ async def ensure(client: HTTPClient, profile: str, report: Callable[[str], None]
     await asyncio.gather(*(completed(client, NAMESPACE, one["metadata"]["name"]) for one in found.items))
 
 
+async def remove(client: HTTPClient, report: Callable[[str], None]) -> None:
+    """Take away what an installation made, CRDs included; its namespace stays."""
+    from meshdojo.istio.install.uninstall import uninstall
+
+    if await installed_version(client):
+        report("removing Istio")
+    await uninstall(client)
+
+
 async def _install(client: HTTPClient, profile: str, report: Callable[[str], None]) -> None:
     # Only an installation needs the models and manifests; they take 0.2 s to import.
     from meshdojo.istio.install.apply import NotReady, install

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 from rich.table import Table
 from rich.text import Text
 
-Phase = Literal["structure", "set-up", "must fail", "command", "must pass", "wrong solution", "reset"]
+Phase = Literal["structure", "set-up", "must fail", "command", "must pass", "right solution", "wrong solution", "reset"]
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,8 @@ async def start_state(backend: Backend, lab: Lab | None = None, progress: Progre
         progress("applying the lab's manifests, and waiting until every pod is ready")
         # Neither waits for the other: half of the time on a new cluster.
         await asyncio.gather(_probe(client), _manifests(client, manifests))
-        await _settle(client)
+        if lab is None or "no-istio" not in lab.front.needs:
+            await _settle(client)
 
 
 async def prepare(backend: Backend, lab: Lab | None = None, progress: Progress = silent) -> None:
@@ -51,6 +52,8 @@ async def prepare(backend: Backend, lab: Lab | None = None, progress: Progress =
 async def _needs(backend: Backend, lab: Lab | None, progress: Progress) -> None:
     if lab is None or "istio" in lab.front.needs:
         await backend.ensure_istio(progress)
+    elif "no-istio" in lab.front.needs:
+        await backend.remove_istio(progress)
     await backend.ensure_images(progress)
 
 
@@ -66,9 +69,20 @@ async def _manifests(client: HTTPClient, manifests: tuple[dict[str, Any], ...]) 
 
 async def reset_lab(backend: Backend, lab: Lab, progress: Progress = silent) -> None:
     """Remove all that is in the lab's namespaces, and set the lab up again. Raises BackendError."""
-    progress(f"deleting {', '.join(lab.namespaces())}")
-    await backend.reset(*lab.namespaces())
+    await remove(backend, lab, progress)
     await start_state(backend, lab, progress)
+
+
+async def remove(backend: Backend, lab: Lab, progress: Progress = silent) -> None:
+    """Take a lab away: its namespaces with all that is in them, and Istio if the lab starts without it.
+
+    Raises BackendError.
+    """
+    if namespaces := lab.namespaces():
+        progress(f"deleting {', '.join(namespaces)}")
+        await backend.reset(*namespaces)
+    if "no-istio" in lab.front.needs:
+        await backend.remove_istio(progress)
 
 
 def _base() -> tuple[dict[str, Any], ...]:

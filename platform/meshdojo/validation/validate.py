@@ -1,8 +1,9 @@
 """The proof of one lab on one backend.
 
     set-up -> every task fails -> the documented commands, in order -> after each task's own, it passes
-           -> for each wrong solution: set-up, the tasks before it solved as documented (without looking around),
-              the wrong commands: exactly the check that it names fails
+           -> for each other right solution: set-up, the tasks before it solved as documented (without looking around),
+              its own commands: every check of its task passes
+           -> for each wrong solution, the same way: exactly the check that it names fails
            -> reset leaves nothing
 
 A step that does not hold ends the lab: what comes after it would prove nothing. An `Error` outcome is never taken for
@@ -26,7 +27,7 @@ from meshdojo.cluster.errors import ClusterError
 from meshdojo.cluster.http import HTTPClient
 from meshdojo.course.errors import CourseError
 from meshdojo.course.fences import Fence
-from meshdojo.course.lab import Lab, WrongSolution
+from meshdojo.course.lab import Lab, RightSolution, Solution, WrongSolution
 from meshdojo.course.markdown import Task
 from meshdojo.validation import diagnosis, inventory, setup, shell
 from meshdojo.validation.report import Phase, Report, Step
@@ -82,13 +83,15 @@ class _Proof:
     async def once(self) -> None:
         async with self._step("set-up", "what the lab needs"):
             await setup.prepare(self.backend, self.lab, self._progress)
-            await self.backend.reset(*self.lab.namespaces())
+            await setup.remove(self.backend, self.lab, self._progress)
         async with self._client() as client:
             before = await inventory.take(client)
         await self._set_up()
         for task in self.lab.tasks:
             await self._must_fail(task)
         await self._documented()
+        for right in self.lab.right:
+            await self._right(right)
         for wrong in self.lab.wrong:
             await self._wrong(wrong)
         await self._reset(before)
@@ -102,7 +105,7 @@ class _Proof:
     async def _set_up(self, fresh: bool = False) -> None:
         async with self._step("set-up", "start state"):
             if fresh:
-                await self.backend.reset(*self.lab.namespaces())
+                await setup.remove(self.backend, self.lab, self._progress)
             await setup.start_state(self.backend, self.lab, self._progress)
 
     async def _must_fail(self, task: Task) -> None:
@@ -149,11 +152,22 @@ class _Proof:
             with suppress(CannotJudge):  # no Istio, or a proxy that refuses: the command will show it
                 await Convergence(client).wait()
 
-    async def _wrong(self, wrong: WrongSolution) -> None:
+    async def _try(self, solution: Solution) -> None:
+        """Do the task in another way than the chapter."""
         await self._set_up(fresh=True)
         with tempfile.TemporaryDirectory(prefix="meshdojo-validate-") as folder:
-            for fence in (*solutions_before(self.lab, wrong), *wrong.fences):
+            for fence in (*solutions_before(self.lab, solution), *solution.fences):
                 await self._command(fence, Path(folder))
+
+    async def _right(self, right: RightSolution) -> None:
+        await self._try(right)
+        async with self._step("right solution", right.name) as problems:
+            results = await self._judge(self.lab.task(right.front.task))
+            if not all(result.passed for result in results):
+                problems.append(f"task {right.front.task!r} is solved and does not pass:\n{words(results)}")
+
+    async def _wrong(self, wrong: WrongSolution) -> None:
+        await self._try(wrong)
         async with self._step("wrong solution", wrong.name) as problems:
             results = await self._judge(self.lab.task(wrong.front.task))
             problems += _errors(results)
@@ -164,7 +178,7 @@ class _Proof:
 
     async def _reset(self, before: frozenset[inventory.Key]) -> None:
         async with self._step("reset", "nothing is left") as problems:
-            await self.backend.reset(*self.lab.namespaces())
+            await setup.remove(self.backend, self.lab, self._progress)
             async with self._client() as client:
                 left = await inventory.take(client) - before
             if left:
@@ -194,7 +208,7 @@ class _Proof:
 
 
 def structure_problems(lab: Lab) -> list[str]:
-    """What is missing from a lab: checks that do not exist or that nobody uses, wrong solutions."""
+    """What is missing from a lab: checks that do not exist or that nobody uses, right and wrong solutions."""
     problems = []
     try:
         find(check for task in lab.tasks for check in task.checks)
@@ -204,6 +218,12 @@ def structure_problems(lab: Lab) -> list[str]:
     unused = [id for id, check in all_checks().items() if check.lab == lab.id and id not in used]
     if unused:
         problems.append(f"no task of {lab.folder.name} uses {', '.join(unused)}: name it in a task, or delete it")
+    if not lab.tasks:
+        return problems
+    unsolved = [task.id for task in lab.tasks if task.id not in {right.front.task for right in lab.right}]
+    if unsolved:
+        remedy = f"add one to {lab.folder.name}/right/ that differs in structure from the chapter's"
+        problems.append(f"no other right solution of {', '.join(unsolved)}: {remedy}")
     without = sorted(used - {wrong.front.fails for wrong in lab.wrong})
     if without:
         remedy = f"add one to {lab.folder.name}/wrong/ that fails it"
@@ -213,17 +233,18 @@ def structure_problems(lab: Lab) -> list[str]:
     return problems
 
 
-def solutions_before(lab: Lab, wrong: WrongSolution) -> Iterator[Fence]:
-    """The commands that solve the tasks on which a wrong solution builds."""
-    if wrong.front.after == "start":
+def solutions_before(lab: Lab, solution: Solution) -> Iterator[Fence]:
+    """The commands that solve the tasks on which another solution builds."""
+    front = solution.front
+    if front.after == "start":
         return
     for section in lab.sections:
         if section.task is None:
             continue
-        if not wrong.front.after and section.task.id == wrong.front.task:
+        if not front.after and section.task.id == front.task:
             return
         yield from (fence for fence in section.fences if fence.line < section.task.solved_at)
-        if section.task.id == wrong.front.after:
+        if section.task.id == front.after:
             return
 
 

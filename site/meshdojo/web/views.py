@@ -213,7 +213,12 @@ def course_map(chapters: Sequence[Chapter], progress: dict[str, LabProgress]) ->
 
 
 def next_up(rows: Sequence[ChapterProgress]) -> ChapterProgress | None:
-    """What to do next: the chapter that was begun last in course order, else the first that is not done."""
+    """What to do next: the chapter that was begun last in course order, else the first that is not done.
+
+    Whoever has passed nothing yet starts with the first chapter, whether or not it has tasks.
+    """
+    if rows and not any(row.count for row in rows):
+        return rows[0]
     open_rows = [row for row in rows if row.chapter.tasks and not row.done]
     return next((row for row in reversed(open_rows) if row.count), open_rows[0] if open_rows else None)
 
