@@ -2,10 +2,13 @@
 
 The vehicles drive in circles, and where one is follows from the clock alone: every pod of the service tells the same
 story, whatever was restarted.
+
+``/history`` is the expensive question that every real service has: it takes half a second, however idle the pod is.
 """
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 from dataclasses import dataclass
@@ -44,7 +47,18 @@ ROUNDS = {
 }
 
 
+HISTORY_SECONDS = 0.5
+HISTORY_STEP = 60
+
+
 def build(identity: Identity) -> Starlette:
+    async def history(_request: Request) -> Response:
+        """Where each vehicle was at the last ten full minutes."""
+        await asyncio.sleep(HISTORY_SECONDS)
+        now = time.time() // HISTORY_STEP * HISTORY_STEP
+        times = [now - HISTORY_STEP * number for number in range(10)]
+        return json_response(identity.answer(history={name: [r.at(t) for t in times] for name, r in ROUNDS.items()}))
+
     async def positions(_request: Request) -> Response:
         now = time.time()
         return json_response(identity.answer(positions={name: round_.at(now) for name, round_ in ROUNDS.items()}))
@@ -55,7 +69,12 @@ def build(identity: Identity) -> Starlette:
             return json_response(identity.answer(error=f"no such vehicle: {vehicle}"), 404)
         return json_response(identity.answer(vehicle=vehicle, position=ROUNDS[vehicle].at(time.time())))
 
-    return application(identity, [Route("/positions", positions), Route("/positions/{vehicle}", position)])
+    routes = [
+        Route("/positions", positions),
+        Route("/positions/{vehicle}", position),
+        Route("/history", history),
+    ]
+    return application(identity, routes)
 
 
 def main() -> None:

@@ -24,7 +24,8 @@ class Answer:
 
     @property
     def ok(self) -> bool:
-        return 200 <= self.status < 300
+        """A 2xx that is not what the service itself would say (Envoy's words, say) is no good answer."""
+        return 200 <= self.status < 300 and not self.error
 
     def hop(self) -> dict[str, Any]:
         """This call as an entry of ``upstreams``: who answered, with what, and whom it had asked in turn."""

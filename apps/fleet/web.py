@@ -15,6 +15,9 @@ from fleet.service import application, failed, json_response, run
 from fleet.upstream import Upstream
 
 
+PASSED_ON = ("vehicles", "vehicle", "degraded", "error")
+
+
 def build(identity: Identity, api: Upstream) -> Starlette:
     page, short = HTMLResponse(render(identity)), json_response(identity.answer())
 
@@ -27,7 +30,7 @@ def build(identity: Identity, api: Upstream) -> Starlette:
         answer = await api.get(request.url.path, request.headers)
         if answer.status in (0, 502, 503, 504):
             return failed(identity, [answer])
-        data = {key: value for key, value in answer.body.items() if key in ("vehicles", "vehicle", "error")}
+        data = {key: value for key, value in answer.body.items() if key in PASSED_ON}
         if answer.error:
             data["error"] = answer.error
         return json_response(identity.answer(**data, upstreams=[answer.hop()]), answer.status)

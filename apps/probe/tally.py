@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-QUANTILES = {"p50": 0.50, "p90": 0.90, "p99": 0.99, "max": 1.0}
+QUANTILES = {"min": 0.0, "p50": 0.50, "p90": 0.90, "p99": 0.99, "max": 1.0}
 MISSING = "(none)"
 EXAMPLE_LENGTH = 200
 

@@ -1,3 +1,4 @@
+import itertools
 from typing import Any
 
 import httpx
@@ -35,8 +36,12 @@ class Dead(httpx.AsyncBaseTransport):
 class Plain(httpx.AsyncBaseTransport):
     """What Envoy answers in place of a service."""
 
+    def __init__(self, status: Any = 503, text: Any = "no healthy upstream") -> None:
+        self._answer = status, text
+
     async def handle_async_request(self, request: Any) -> Any:
-        return httpx.Response(503, text="no healthy upstream")
+        status, text = self._answer
+        return httpx.Response(status, text=text)
 
 
 def identity(service: Any, version: Any = "original") -> Any:
@@ -44,14 +49,17 @@ def identity(service: Any, version: Any = "original") -> Any:
 
 
 class Fleet:
-    def __init__(self, version: Any = "original", staff_wire: Any = None) -> None:
-        self.positions = Wire(positions.build(identity("position-tracker")))
+    def __init__(
+        self, version: Any = "original", staff_wire: Any = None, positions_wire: Any = None, optional: Any = False
+    ) -> None:
+        self.positions = positions_wire or Wire(positions.build(identity("position-tracker")))
         self.staff = staff_wire or Wire(staff.build(identity("staff-service")))
         self.gateway = Wire(
             gateway.build(
                 identity("api-gateway"),
                 Upstream("position-tracker", "http://p", transport=self.positions),
                 Upstream("staff-service", "http://s", transport=self.staff),
+                optional,
             )
         )
         app = web.build(identity("web", version), Upstream("api-gateway", "http://g", transport=self.gateway))
@@ -118,6 +126,76 @@ async def test_a_broken_service_is_named_all_the_way_up(transport: Any, reason: 
     assert reason in answer.json()["error"]
     [hop] = answer.json()["upstreams"]
     assert [next_hop.get("error") is not None for next_hop in hop["upstreams"]] == [False, True]
+
+
+@pytest.mark.parametrize("transport", [Dead(), Plain()])
+async def test_without_staff_an_answer_is_degraded_where_that_is_allowed(transport: Any) -> None:
+    fleet = Fleet(staff_wire=transport, optional=True)
+    all_of_them, one = [await fleet.client.get(f"/api/vehicles{name}") for name in ("", "/city-truck")]
+    assert (all_of_them.status_code, one.status_code) == (200, 200)
+    assert all_of_them.json()["degraded"] == one.json()["degraded"] == ["staff-service"]
+    assert {vehicle["driver"] for vehicle in all_of_them.json()["vehicles"]} == {None}
+    assert one.json()["vehicle"]["driver"] is None
+    assert one.json()["vehicle"]["position"]
+
+
+async def test_positions_are_never_optional() -> None:
+    answer = await Fleet(positions_wire=Dead(), optional=True).client.get("/api/vehicles")
+    assert answer.status_code == 502
+    assert "position-tracker" in answer.json()["error"]
+
+
+async def test_a_whole_answer_says_nothing_of_degraded() -> None:
+    assert "degraded" not in (await Fleet(optional=True).client.get("/api/vehicles")).json()
+
+
+async def test_a_200_that_is_not_the_service_s_own_is_no_good_answer() -> None:
+    """What an abort with a gRPC status gives a client that does not speak gRPC."""
+    answer = await Fleet(positions_wire=Plain(200, "fault filter abort")).client.get("/api/vehicles")
+    assert answer.status_code == 502
+    assert answer.json()["error"] == "api-gateway: position-tracker: fault filter abort"
+
+
+def test_mishaps_are_spread_evenly() -> None:
+    def first(rate: Any) -> Any:
+        return "".join("x" if fails else "." for fails in itertools.islice(staff.mishaps(staff.failure_rate(rate)), 8))
+
+    assert {rate: first(rate) for rate in ("", "1", "0.5", "1/4", "0.75")} == {
+        "": "........",
+        "1": "xxxxxxxx",
+        "0.5": ".x.x.x.x",
+        "1/4": "...x...x",
+        "0.75": ".xxx.xxx",
+    }
+
+
+@pytest.mark.parametrize("text", ["2", "-1", "often", "1/0", "nan"])
+def test_a_failure_rate_that_is_none_is_refused(text: Any) -> None:
+    with pytest.raises(ValueError, match="expected a share from 0"):
+        staff.failure_rate(text)
+
+
+async def test_a_risky_pod_looks_healthy() -> None:
+    client = httpx.AsyncClient(
+        transport=Wire(staff.build(identity("staff-service"), staff.failure_rate("1"))), base_url="http://s"
+    )
+    health, everybody, one = [await client.get(path) for path in ("/healthz", "/staff", "/staff/city-truck")]
+    assert [answer.status_code for answer in (health, everybody, one)] == [200, 500, 500]
+    assert one.json()["error"] == "the roster cannot be read"
+
+
+async def test_the_history_takes_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept = []
+
+    async def sleep(seconds: Any) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr(positions.asyncio, "sleep", sleep)
+    client = httpx.AsyncClient(transport=Fleet().positions, base_url="http://p")
+    body = (await client.get("/history")).json()
+    assert slept == [positions.HISTORY_SECONDS]
+    assert {len(places) for places in body["history"].values()} == {10}
+    assert set(body["history"]) == set(positions.ROUNDS)
 
 
 async def test_an_unknown_vehicle_and_an_unknown_page_are_404_with_a_reason() -> None:
