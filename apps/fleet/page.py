@@ -36,7 +36,8 @@ async function refresh() {{
   main.replaceChildren(...(answer.vehicles || []).map(v => {{
     const box = document.createElement("div");
     box.className = "vehicle";
-    box.textContent = `${{v.name}} · ${{v.driver ?? "driver unknown"}} · ${{v.position.latitude}}, ${{v.position.longitude}}`;
+    const driver = v.driver ?? "driver unknown";
+    box.textContent = `${{v.name}} · ${{driver}} · ${{v.position.latitude}}, ${{v.position.longitude}}`;
     box.style.setProperty("--x", (v.position.longitude + 3.1) / 1.8);
     box.style.setProperty("--y", (53.55 - v.position.latitude) / .3);
     return box;

@@ -14,7 +14,6 @@ from fleet.page import render
 from fleet.service import application, failed, json_response, run
 from fleet.upstream import Upstream
 
-
 PASSED_ON = ("vehicles", "vehicle", "degraded", "error")
 
 

@@ -1,3 +1,4 @@
+import asyncio
 import itertools
 from typing import Any
 
@@ -190,7 +191,7 @@ async def test_the_history_takes_its_time(monkeypatch: pytest.MonkeyPatch) -> No
     async def sleep(seconds: Any) -> None:
         slept.append(seconds)
 
-    monkeypatch.setattr(positions.asyncio, "sleep", sleep)
+    monkeypatch.setattr(asyncio, "sleep", sleep)
     client = httpx.AsyncClient(transport=Fleet().positions, base_url="http://p")
     body = (await client.get("/history")).json()
     assert slept == [positions.HISTORY_SECONDS]

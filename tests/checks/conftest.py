@@ -106,10 +106,14 @@ def pod() -> Any:
     return make_pod
 
 
-def make_measurement(counts: Any, statuses: Any = None, errors: Any = None, examples: Any = None) -> Any:
+def make_measurement(
+    counts: Any, statuses: Any = None, errors: Any = None, examples: Any = None, fastest: Any = 0.01
+) -> Any:
     statuses = Counter({"200": sum(counts.values())} if statuses is None else statuses)
     errors = Counter(errors or {})
-    return Measurement(statuses.total() + errors.total(), Counter(counts), statuses, errors, examples or {}, 0.1)
+    return Measurement(
+        statuses.total() + errors.total(), Counter(counts), statuses, errors, examples or {}, 0.1, fastest, fastest
+    )
 
 
 @pytest.fixture

@@ -39,11 +39,12 @@ def test_a_result_of_the_real_probe_is_understood() -> None:
 
     tally = Tally(by_status)
     tally.answered(200, {}, b"{}", 0.1)
-    tally.answered(503, {}, b"no healthy upstream", 0.1)
+    tally.answered(503, {}, b"no healthy upstream", 0.2)
     tally.failed("refused", "Connection refused")
     measured = Measurement.parse(json.dumps(tally.report(0.3)).encode())
     assert (measured.requests, measured.counts, measured.errors) == (3, {"200": 1}, {"refused": 1})
     assert measured.trouble() == "1 x status 503 (no healthy upstream), 1 x connection refused"
+    assert (measured.fastest, measured.slowest) == (0.1, 0.2)
 
 
 @pytest.mark.parametrize(

@@ -79,3 +79,24 @@ async def test_a_command_that_cannot_start_is_no_verdict(cluster: Any, pod: Any)
     cluster.on_exec = refuse
     with pytest.raises(CannotJudge, match="nothing can be run in the pod fleet/a"):
         await mesh_of(cluster, Probe()).run(pod("a"), ["curl", "x"])
+
+
+async def test_a_proxy_is_asked_through_its_own_agent(cluster: Any, pod: Any) -> None:
+    cluster.on_exec = lambda namespace, name, command: ExecResult(0, b"a.b: 1\n", b"")
+    assert await mesh_of(cluster, Probe()).ask_proxy(pod("a"), "stats") == "a.b: 1\n"
+    assert cluster.execs == [("fleet", "a", ["pilot-agent", "request", "GET", "stats"], "istio-proxy")]
+
+
+async def test_a_proxy_that_does_not_answer_is_no_verdict(cluster: Any, pod: Any) -> None:
+    cluster.on_exec = lambda namespace, name, command: ExecResult(1, b"", b"Error: connection refused")
+    with pytest.raises(CannotJudge, match=r"the proxy of pod a does not answer: .*refused"):
+        await mesh_of(cluster, Probe()).ask_proxy(pod("a"), "stats")
+
+
+async def test_the_probe_inside_is_the_one_with_a_proxy(cluster: Any, pod: Any) -> None:
+    mesh = mesh_of(cluster, Probe())
+    cluster.add("pods", pod("old", "meshdojo-probe", sidecar=False), pod("new", "meshdojo-probe"))
+    assert (await mesh.inside())["metadata"]["name"] == "new"
+    cluster.objects["pods"] = [pod("new", "meshdojo-probe", ready=False)]
+    with pytest.raises(CannotJudge, match="not ready"):
+        await mesh_of(cluster, Probe()).inside()

@@ -64,7 +64,11 @@ _ERRORS = {
 
 @dataclass(frozen=True)
 class Measurement:
-    """One sample. `counts`: 2xx answers by label; `statuses`: all answers; `errors`: requests without an answer."""
+    """One sample. `counts`: 2xx answers by label; `statuses`: all answers; `errors`: requests without an answer.
+
+    `fastest` and `slowest`: seconds until the first and the last of the answers, measured from each request's own start
+    (0 when there was no answer). The slowest tells about the machine as much as about the mesh: judge by the fastest.
+    """
 
     requests: int
     counts: Counter[str]
@@ -72,6 +76,8 @@ class Measurement:
     errors: Counter[str]
     examples: Mapping[str, str]
     seconds: float
+    fastest: float = 0.0
+    slowest: float = 0.0
 
     @classmethod
     def parse(cls, output: bytes) -> Measurement:
@@ -84,6 +90,8 @@ class Measurement:
             Counter(body["errors"]),
             body["examples"],
             body["seconds"],
+            body.get("latency", {}).get("min", 0.0),
+            body.get("latency", {}).get("max", 0.0),
         )
 
     def trouble(self) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from meshdojo.checks.measurement import Measurement, Request
 from meshdojo.checks.outcome import CannotJudge
-from meshdojo.checks.probe import Probe
+from meshdojo.checks.pods import PROXY, has_sidecar, is_ready
+from meshdojo.checks.probe import NAMESPACES, Probe
 from meshdojo.cluster.client import Object
 from meshdojo.cluster.errors import StatusError
 from meshdojo.cluster.http import HTTPClient
@@ -57,14 +58,40 @@ class Mesh:
                 f"namespace {namespace} takes no pod: {error}", "'meshdojo reset LAB' sets the lab up again."
             ) from error
 
-    async def run(self, pod: Object, command: Sequence[str], seconds: float = 20.0) -> ExecResult:
-        """Run a command in the default container of one of the lab's pods, where the probe cannot stand for it.
+    async def run(
+        self, pod: Object, command: Sequence[str], container: str | None = None, seconds: float = 20.0
+    ) -> ExecResult:
+        """Run a command in a container (None: the default one) of one of the lab's pods, where the probe cannot stand
+        for it.
 
         Raises CannotJudge when it cannot be started there.
         """
         metadata = pod["metadata"]
         try:
-            return await self._client.exec(metadata["namespace"], metadata["name"], command, seconds=seconds)
+            return await self._client.exec(metadata["namespace"], metadata["name"], command, container, seconds=seconds)
         except StatusError as error:
             where = f"{metadata['namespace']}/{metadata['name']}"
             raise CannotJudge(f"nothing can be run in the pod {where}: {error}", "Is the pod running?") from error
+
+    async def ask_proxy(self, pod: Object, path: str) -> str:
+        """What the Envoy of a pod answers on its admin interface to a GET, such as ``clusters`` or ``stats``.
+
+        Asked anew each time. Of the counters it tells what the pod's annotations ask for: see proxyStatsMatcher.
+        Raises CannotJudge when it does not answer.
+        """
+        answer = await self.run(pod, ["pilot-agent", "request", "GET", path], PROXY)
+        if answer.exit_code:
+            said = (answer.stderr or answer.stdout).decode(errors="replace").strip()[-200:]
+            name = pod["metadata"]["name"]
+            raise CannotJudge(f"the proxy of pod {name} does not answer: {said}", "Is the pod running?")
+        return answer.stdout.decode(errors="replace")
+
+    async def inside(self) -> Object:
+        """The pod of the probe inside the mesh: a caller like any other, whose proxy is ours to look into.
+
+        Raises CannotJudge when it is not ready.
+        """
+        for pod in await self.list("pods", NAMESPACES["inside"]):
+            if is_ready(pod) and has_sidecar(pod):
+                return pod
+        raise CannotJudge("the probe inside the mesh is not ready", "Try again; 'meshdojo reset LAB' makes it anew.")

@@ -7,6 +7,8 @@ from typing import Any
 
 from meshdojo.cluster.client import Object
 
+PROXY = "istio-proxy"
+
 
 def is_ready(pod: Object) -> bool:
     """Whether the pod serves: Ready, and not on its way out."""
@@ -19,7 +21,7 @@ def has_sidecar(pod: Object) -> bool:
     """Whether Istio's proxy runs in the pod, as a native sidecar or as a container."""
     spec = pod["spec"]
     containers: list[dict[str, Any]] = [*spec.get("initContainers", ()), *spec["containers"]]
-    return any(container["name"] == "istio-proxy" for container in containers)
+    return any(container["name"] == PROXY for container in containers)
 
 
 def selects(selector: Mapping[str, str], pod: Object) -> bool:
