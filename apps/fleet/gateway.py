@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from fleet.headers import forwarding
 from fleet.identity import Identity
 from fleet.service import application, failed, json_response, run
 from fleet.upstream import Answer, Upstream
@@ -65,8 +66,11 @@ def _missing(who: Answer) -> dict[str, list[str]]:
 
 def main() -> None:
     identity = Identity.from_environment("api-gateway")
-    positions = Upstream("position-tracker", os.environ.get("POSITIONS_URL", "http://position-tracker"))
-    staff = Upstream("staff-service", os.environ.get("STAFF_URL", "http://staff-service"))
+    forward = forwarding(os.environ)
+    positions_url = os.environ.get("POSITIONS_URL", "http://position-tracker")
+    staff_url = os.environ.get("STAFF_URL", "http://staff-service")
+    positions = Upstream("position-tracker", positions_url, forward=forward)
+    staff = Upstream("staff-service", staff_url, forward=forward)
     staff_optional = os.environ.get("STAFF_OPTIONAL", "").lower() in ("1", "true", "yes", "on")
     run(build(identity, positions, staff, staff_optional), identity)
 

@@ -7,6 +7,8 @@ import socket
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
+from fleet.arrivals import received
+
 
 @dataclass(frozen=True)
 class Identity:
@@ -25,5 +27,6 @@ class Identity:
         )
 
     def answer(self, **data: object) -> dict[str, object]:
-        """The JSON body of an answer: the identity first, then `data`."""
-        return {**asdict(self), **data}
+        """The JSON body of an answer: the identity, the ``x-fleet-`` headers that came (if any), then `data`."""
+        came = received()
+        return {**asdict(self), **({"received": came} if came else {}), **data}

@@ -10,10 +10,12 @@ from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from fleet import arrivals
 from fleet.identity import Identity
 from fleet.upstream import Answer, Upstream
 
@@ -34,7 +36,8 @@ def failed(identity: Identity, answers: Sequence[Answer], **data: object) -> Res
 
 
 def application(identity: Identity, routes: Sequence[BaseRoute], upstreams: Sequence[Upstream] = ()) -> Starlette:
-    """The ASGI application of a service: its routes, ``/healthz``, ``/version`` and ``/headers``."""
+    """The ASGI application of a service: its routes, ``/healthz``, ``/version``, ``/headers`` and ``/requests``."""
+    counted = arrivals.Arrivals()
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -48,14 +51,23 @@ def application(identity: Identity, routes: Sequence[BaseRoute], upstreams: Sequ
     async def headers(request: Request) -> Response:
         return json_response(identity.answer(headers=dict(request.headers)))
 
+    async def requests(_request: Request) -> Response:
+        return json_response(identity.answer(**counted.report()))
+
     # A ready-made response is an ASGI application too: the two most frequent requests cost next to nothing.
     common = [
         Route("/healthz", PlainTextResponse("ok\n")),
         Route("/version", json_response(identity.answer())),
         # What the sidecars add on the way (who called, which route) is seen here, and nowhere else.
         Route("/headers", headers),
+        Route("/requests", requests),
     ]
-    return Starlette(routes=[*common, *routes], lifespan=lifespan, exception_handlers={404: not_found})
+    return Starlette(
+        routes=[*common, *routes],
+        lifespan=lifespan,
+        exception_handlers={404: not_found},
+        middleware=[Middleware(arrivals.Middleware, arrivals=counted)],
+    )
 
 
 def run(app: Starlette, identity: Identity) -> None:

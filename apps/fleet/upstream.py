@@ -8,9 +8,9 @@ from typing import Any
 
 import httpx
 
-from fleet.headers import propagated
+from fleet.headers import Forward, propagated
 
-IDENTITY = ("service", "version", "pod")
+COPIED = ("service", "version", "pod", "received")
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Answer:
 
     def hop(self) -> dict[str, Any]:
         """This call as an entry of ``upstreams``: who answered, with what, and whom it had asked in turn."""
-        hop: dict[str, Any] = {"service": self.service} | {k: self.body[k] for k in IDENTITY if k in self.body}
+        hop: dict[str, Any] = {"service": self.service} | {k: self.body[k] for k in COPIED if k in self.body}
         hop["status"] = self.status
         if self.error:
             hop["error"] = self.error
@@ -42,9 +42,15 @@ class Upstream:
     """One service that this one calls. Plain HTTP: the sidecars make it mutual TLS, the application need not know."""
 
     def __init__(
-        self, service: str, url: str, timeout: float = 10, transport: httpx.AsyncBaseTransport | None = None
+        self,
+        service: str,
+        url: str,
+        timeout: float = 10,
+        transport: httpx.AsyncBaseTransport | None = None,
+        forward: Forward = propagated,
     ) -> None:
         self.service = service
+        self._forward = forward
         # No certificates to load and no proxy settings to read: both cost memory in every pod, for nothing.
         self._client = httpx.AsyncClient(
             base_url=url,
@@ -57,7 +63,7 @@ class Upstream:
     async def get(self, path: str, headers: Mapping[str, str]) -> Answer:
         """GET `path`; a failure is an `Answer` too, never an exception."""
         try:
-            response = await self._client.get(path, headers=propagated(headers))
+            response = await self._client.get(path, headers=self._forward(headers))
         except httpx.HTTPError as error:
             return Answer(self.service, 0, {}, f"{type(error).__name__}: {error}".removesuffix(": "))
         return self._answer(response)

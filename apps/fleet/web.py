@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from fleet.headers import forwarding
 from fleet.identity import Identity
 from fleet.page import render
 from fleet.service import application, failed, json_response, run
@@ -39,7 +40,8 @@ def build(identity: Identity, api: Upstream) -> Starlette:
 
 def main() -> None:
     identity = Identity.from_environment("web")
-    run(build(identity, Upstream("api-gateway", os.environ.get("API_URL", "http://api-gateway"))), identity)
+    url = os.environ.get("API_URL", "http://api-gateway")
+    run(build(identity, Upstream("api-gateway", url, forward=forwarding(os.environ))), identity)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@ from typing import Any
 import httpx
 import pytest
 
-from fleet import gateway, positions, staff, web
+from fleet import arrivals, gateway, positions, staff, web
+from fleet.headers import forwarding
 from fleet.identity import Identity
 from fleet.upstream import Upstream
 
@@ -93,6 +94,7 @@ async def test_tracing_and_release_headers_reach_the_last_service_and_others_do_
     sent = {
         "x-request-id": "r1",
         "traceparent": "00-1-2-01",
+        "baggage": "run=r1",
         "b3": "1-2",
         "x-b3-traceid": "t",
         "x-fleet-preview": "experimental",
@@ -102,6 +104,57 @@ async def test_tracing_and_release_headers_reach_the_last_service_and_others_do_
         [request] = wire.seen
         assert {name: request.headers.get(name) for name in sent} == sent
         assert "x-other" not in request.headers
+
+
+async def test_an_answer_shows_how_far_a_release_header_came() -> None:
+    fleet = Fleet()
+    fleet.gateway.app = gateway.build(
+        identity("api-gateway"),
+        Upstream(
+            "position-tracker", "http://p", transport=fleet.positions, forward=forwarding({"FORWARD_HEADERS": "b3"})
+        ),
+        Upstream("staff-service", "http://s", transport=fleet.staff),
+    )
+    body = (await fleet.client.get("/api/vehicles", headers={"x-fleet-preview": "v2"})).json()
+    [hop] = body["upstreams"]
+    assert body["received"] == hop["received"] == {"x-fleet-preview": "v2"}
+    assert [one.get("received") for one in hop["upstreams"]] == [None, {"x-fleet-preview": "v2"}]
+    assert "received" not in (await fleet.client.get("/api/vehicles")).json()
+
+
+@pytest.mark.parametrize(
+    ("environment", "handed_on"),
+    [
+        ({}, {"x-request-id", "x-fleet-preview"}),
+        ({"FORWARD_HEADERS": ""}, set()),
+        ({"FORWARD_HEADERS": "X-Request-Id, other"}, {"x-request-id"}),
+        ({"FORWARD_HEADERS": "x-fleet-*"}, {"x-fleet-preview"}),
+        ({"FORWARD_HEADERS": "x-fleet-preview,accept"}, {"x-fleet-preview", "accept"}),
+    ],
+)
+def test_the_environment_can_say_which_headers_are_handed_on(environment: Any, handed_on: Any) -> None:
+    came = {"x-request-id": "1", "x-fleet-preview": "v2", "accept": "*/*"}
+    assert set(forwarding(environment)(came)) == handed_on
+
+
+async def test_every_pod_counts_what_it_got() -> None:
+    fleet = Fleet()
+    for run in ("a", "a", "b", ""):
+        await fleet.client.get("/api/vehicles", headers={"baggage": f"tenant=x;p=1, run={run}"})
+    async with httpx.AsyncClient(transport=fleet.staff, base_url="http://staff") as client:
+        await client.get("/healthz")
+        answer = (await client.get("/requests")).json()
+        assert (answer["requests"], answer["runs"]) == (4, {"a": 2, "b": 1})
+        assert (await client.get("/requests")).json() == answer  # to look changes nothing
+
+
+def test_only_the_last_runs_are_kept() -> None:
+    counted = arrivals.Arrivals()
+    for number in range(arrivals.RUNS_KEPT + 1):
+        counted.add(f"run-{number}")
+    assert counted.total == arrivals.RUNS_KEPT + 1
+    assert len(counted.runs) == arrivals.RUNS_KEPT
+    assert "run-0" not in counted.runs
 
 
 async def test_the_two_versions_of_the_page_differ_to_the_eye() -> None:
