@@ -84,11 +84,19 @@ def commands(text: str) -> Iterator[list[str]]:
             yield words
 
 
+def subcommands(command: click.Command | None) -> Mapping[str, click.Command]:
+    """Those of a group of commands."""
+    return getattr(command, "commands", {})
+
+
 def unknown_words(words: list[str]) -> list[str]:
     """The subcommand or the options of a call that do not exist."""
     command = COMMANDS.get(words[0])
+    if subcommands(command) and len(words) > 1:
+        command, words = subcommands(command).get(words[1]), words[1:]
     if command is None:
         return [words[0]]
+    words = words[: words.index("--")] if "--" in words else words
     known = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)} | HELP
     return [word for word in words[1:] if word.startswith("-") and word.partition("=")[0] not in known]
 
@@ -120,9 +128,22 @@ def test_commands_that_messages_recommend_exist() -> None:
     assert wrong == []
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+def leaves(commands: Mapping[str, click.Command], prefix: str = "") -> Iterator[tuple[str, click.Command]]:
+    """Every command that does something, by its words."""
+    for name, command in commands.items():
+        if subcommands(command):
+            assert command.help
+            yield from leaves(subcommands(command), f"{prefix}{name} ")
+        else:
+            yield prefix + name, command
+
+
+LEAVES = dict(leaves(COMMANDS))
+
+
+@pytest.mark.parametrize("name", LEAVES)
 def test_every_command_and_option_has_help_and_an_example(name: str) -> None:
-    command = COMMANDS[name]
+    command = LEAVES[name]
     assert command.help
     examples = list(commands(command.help.partition("Example: ")[2]))
     assert examples

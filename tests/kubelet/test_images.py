@@ -51,8 +51,10 @@ def test_any_tag_of_a_known_name_is_found() -> None:
 
 
 def test_the_words_for_a_missing_image_list_the_known_ones() -> None:
-    assert ImageTable([CURL]).missing("nosuch:1").endswith("with any tag, are: curlimages/curl")
-    assert ImageTable([]).missing("nosuch:1").endswith("are: none")
+    words, _, remedy = ImageTable([CURL]).missing("nosuch:1").rpartition(". ")
+    assert words.endswith("with any tag, are: curlimages/curl")
+    assert "meshdojo image add" in remedy
+    assert "with any tag, are: none. " in ImageTable([]).missing("nosuch:1")
 
 
 def test_an_image_has_a_stable_identifier() -> None:

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from meshdojo.cli import labs, serve, shell, up, validate
+from meshdojo.cli import image, labs, serve, shell, up, validate
 from meshdojo.cli.console import EXIT_ENVIRONMENT, EXIT_INTERRUPTED, err
 from meshdojo.errors import UserError
 
@@ -30,6 +30,7 @@ for _command in (
     serve.serve,
 ):
     app.command()(_command)
+app.add_typer(image.app, name="image")
 
 
 def main() -> None:

@@ -10,6 +10,8 @@ from meshdojo.cluster.informer import Informers
 from meshdojo.course.content import content_root
 from meshdojo.embedded.environment import API_PORT, Environment
 from meshdojo.embedded.images import known_images, preloaded_modules
+from meshdojo.embedded.userimages import UserImages
+from meshdojo.kubelet.images import ImageTable
 from meshdojo.kubelet.kubelet import NODE_NAME, Kubelet
 from meshdojo.kubernetes.api import Api
 from meshdojo.kubernetes.auth.tokens import TokenSigner
@@ -52,7 +54,7 @@ class Cluster:
             self.api,
             block,
             environment.run,
-            known_images(apps),
+            ImageTable(known_images(apps), more=UserImages(environment.images).usable),
             preload=preloaded_modules(apps),
             informers=self._informers,
             events=self._controllers.events,

@@ -55,6 +55,11 @@ class Environment:
         return self.state / "journal"
 
     @property
+    def images(self) -> Path:
+        """The images that the user added."""
+        return self.state / "images.json"
+
+    @property
     def log(self) -> Path:
         return self.state / "cluster.log"
 

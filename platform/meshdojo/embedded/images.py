@@ -1,4 +1,4 @@
-"""All images that exist in an embedded cluster: the course's apps, and Istio's two."""
+"""All images that exist in an embedded cluster: the course's apps, Istio's samples and its two, those of the user."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ _HUBS = ("istio", "registry.istio.io/release", "gcr.io/istio-release")
 
 def known_images(apps: Path) -> list[Image]:
     """The images of ``apps/images.toml`` and Istio's. Raises `CourseError` for a broken list."""
-    fleet = [_app(image, apps) for image in load_images(apps).images]
-    return [*fleet, _istio("pilot", PILOT_IMAGE, "meshdojo.istio.pilot"), _proxy()]
+    found = load_images(apps)
+    programs = [_app(image, apps) for image in (*found.images, *found.samples)]
+    return [*programs, _istio("pilot", PILOT_IMAGE, "meshdojo.istio.pilot"), _proxy()]
 
 
 def preloaded_modules(apps: Path) -> tuple[str, ...]:
@@ -25,7 +26,7 @@ def preloaded_modules(apps: Path) -> tuple[str, ...]:
 
 
 def _app(image: AppImage, apps: Path) -> Image:
-    return Image((image.name,), image.entrypoint, image.args, image.env, path=(str(apps),))
+    return Image((image.name,), image.entrypoint, image.args, image.env, path=(str(apps),), programs=image.programs)
 
 
 def _istio(short: str, name: str, module: str) -> Image:

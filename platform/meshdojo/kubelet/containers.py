@@ -66,6 +66,7 @@ class Container:
         self._probes: list[asyncio.Task[None]] = []
         self._back_off = 0.0
         self._began = 0.0
+        self._joined: set[Spawned] = set()
 
     @property
     def directory(self) -> Path:
@@ -150,6 +151,16 @@ class Container:
                 return
             await self._wait_for_restart()
             self.record.restart_count += 1
+
+    def joined(self, process: Spawned) -> None:
+        """A command was started in it: it counts towards the limits until it ends."""
+        self._joined.add(process)
+        process.exited.add_done_callback(lambda _: self._joined.discard(process))
+
+    @property
+    def pids(self) -> list[int]:
+        """The main process, where it runs, and the commands that were started beside it."""
+        return [process.pid for process in (self.process, *self._joined) if process is not None]
 
     # Preparation
 

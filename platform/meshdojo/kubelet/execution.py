@@ -87,7 +87,7 @@ class ContainerProcess:
     """A command in a container (`kubernetes.node.Process`)."""
 
     def __init__(self, spawned: Spawned, stdin: int, stdout: int, stderr: int, terminal: int) -> None:
-        self._spawned = spawned
+        self.spawned = spawned
         self._stdin = stdin
         self._stdout = Reading(stdout)
         self._stderr = Reading(stderr) if stderr >= 0 else None
@@ -120,17 +120,17 @@ class ContainerProcess:
         return self._stderr.chunks() if self._stderr is not None else _nothing()
 
     async def resize(self, width: int, height: int) -> None:
-        if self._terminal >= 0 and not self._spawned.exited.done():
+        if self._terminal >= 0 and not self.spawned.exited.done():
             with contextlib.suppress(OSError):
                 fcntl.ioctl(self._terminal, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
 
     async def wait(self) -> int:
-        return await self._spawned.wait()
+        return await self.spawned.wait()
 
     async def kill(self) -> None:
         """End it, as when the client has gone."""
-        self._spawned.signal(signal.SIGKILL)
-        await self._spawned.wait()
+        self.spawned.signal(signal.SIGKILL)
+        await self.spawned.wait()
         self._stdout.close()
         if self._stderr is not None:
             self._stderr.close()
@@ -158,8 +158,11 @@ async def start(
     )
     try:
         if tty:
-            return await _start_with_terminal(runtime, spec)
-        return await _start_with_pipes(runtime, spec, stdin)
+            process = await _start_with_terminal(runtime, spec)
+        else:
+            process = await _start_with_pipes(runtime, spec, stdin)
+        container.joined(process.spawned)
+        return process
     except (SpawnError, OSError) as error:
         raise ExecError(_EXEC_ERROR + str(error)) from error
 

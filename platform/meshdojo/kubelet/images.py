@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 _TAG = re.compile(r":[\w][\w.-]{0,127}$")
@@ -66,22 +66,29 @@ def repository(reference: str) -> str:
 
 
 class ImageTable:
-    """All images that this node has."""
+    """All images that this node has: fixed ones, and `more`, which is asked each time and goes before them."""
 
-    def __init__(self, images: Iterable[Image]) -> None:
-        self._images = {repository(name): image for image in images for name in image.names}
+    def __init__(self, images: Iterable[Image], more: Callable[[], Iterable[Image]] = tuple) -> None:
+        self._images = _by_name(images)
+        self._more = more
 
     def find(self, reference: str) -> Image | None:
         """The image of this name and any tag, or None. Raises `InvalidReference`."""
-        return self._images.get(repository(reference))
+        name = repository(reference)
+        return _by_name(self._more()).get(name) or self._images.get(name)
 
     def names(self) -> list[str]:
         """The names that exist, sorted."""
-        return sorted(self._images)
+        return sorted({**self._images, **_by_name(self._more())})
 
     def missing(self, reference: str) -> str:
         """The words for an image that is not there: they say which ones are."""
         return (
             f'failed to resolve image "{reference}": not found. This cluster runs no containers; '
-            f"the images that it knows, with any tag, are: {', '.join(self.names()) or 'none'}"
+            f"the images that it knows, with any tag, are: {', '.join(self.names()) or 'none'}. "
+            "'meshdojo image add NAME -- COMMAND' makes a program of this machine one"
         )
+
+
+def _by_name(images: Iterable[Image]) -> dict[str, Image]:
+    return {repository(name): image for image in images for name in image.names}

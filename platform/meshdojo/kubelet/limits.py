@@ -1,8 +1,8 @@
 """Watches what containers use, since there are no cgroups: memory beyond the limit ends a container as OOMKilled.
 
 Memory is what belongs to a container's processes alone (what they share with the zygote or other programs is not
-counted). A container that runs more than `PROCESSES` processes is ended, too, with an event that says so. Reads
-nothing but /proc, as any user may for processes of their own.
+counted), those of ``kubectl exec`` with it. A container that runs more than `PROCESSES` processes is ended, too, with
+an event that says so. Reads nothing but /proc, as any user may for processes of their own.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 PROCESSES = 256
 _SECONDS = 0.5
 _PAGE = os.sysconf("SC_PAGE_SIZE")
+# Without a limit of its own, a container gets half of the machine: a slip of the learner's must not take all of it.
+_MOST_MEMORY = os.sysconf("SC_PHYS_PAGES") * _PAGE / 2
 
 
 class LimitWatcher:
@@ -35,14 +37,14 @@ class LimitWatcher:
             await asyncio.sleep(_SECONDS)
             for container in list(self._containers()):
                 if container.process is not None:
-                    self._check(container, container.process.pid)
+                    self._check(container)
 
-    def _check(self, container: Container, pid: int) -> None:
-        pids = descendants(pid)
+    def _check(self, container: Container) -> None:
+        pids = [pid for one in container.pids for pid in descendants(one)]
         if len(pids) > PROCESSES:
             container.too_many_processes(len(pids), PROCESSES)
-        limit = memory_limit(container.spec)
-        if limit and resident(pids) > limit and private(pids) > limit:
+        limit = memory_limit(container.spec) or _MOST_MEMORY
+        if resident(pids) > limit and private(pids) > limit:
             container.out_of_memory = True
             container.kill()
 

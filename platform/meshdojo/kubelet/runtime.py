@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import stat
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +11,7 @@ from pathlib import Path
 from meshdojo.cluster.client import Client, Object
 from meshdojo.cluster.errors import StatusError
 from meshdojo.cluster.informer import Informer
+from meshdojo.kubelet import commands
 from meshdojo.kubelet.addresses import Addresses
 from meshdojo.kubelet.env import PATH
 from meshdojo.kubelet.images import Image, ImageTable
@@ -21,12 +20,6 @@ from meshdojo.kubelet.runner.programs import is_python
 from meshdojo.kubelet.spawn import Zygote
 from meshdojo.kubernetes.controllers.events import Recorder
 from meshdojo.network import Block
-
-# Commands on every pod's PATH that the host does not have, or that have to be of the pod.
-TOOLS = {
-    "curl": ("python", "-m", "meshdojo.kubelet.tools.curl"),
-    "hostname": ("python", "-m", "meshdojo.kubelet.tools.hostname"),
-}
 
 
 class CommandError(Exception):
@@ -72,14 +65,8 @@ class Runtime:
         return {"PATH": f"{self.tools}:{PATH}", "HOME": "/", "LANG": "C.UTF-8", **self.environment}
 
     def write_tools(self) -> None:
-        """Small scripts for what a shell in a pod starts by name: Python programs under the runner."""
-        self.tools.mkdir(mode=0o700, exist_ok=True)
-        commands = {"python": ("python",), "python3": ("python",), **TOOLS}
-        for name, command in commands.items():
-            path = self.tools / name
-            words = " ".join((f"'{sys.executable}'", "-m", "meshdojo.kubelet.runner", *command[1:]))
-            path.write_text(f'#!/bin/sh\nexec {words} "$@"\n')
-            path.chmod(stat.S_IRWXU)
+        """What a shell in a pod starts by name."""
+        commands.write(self.tools, PATH)
 
 
 def command_line(argv: list[str], image: Image, environment: Mapping[str, str], cwd: str) -> list[str]:
@@ -88,7 +75,7 @@ def command_line(argv: list[str], image: Image, environment: Mapping[str, str], 
     Raises `CommandError` where there is no such program.
     """
     name = argv[0]
-    known = {**TOOLS, **image.programs}
+    known = {**commands.fallbacks(PATH), **commands.OURS, **image.programs}
     base = os.path.basename(name)
     if name in known or (base in known and not os.path.exists(name)):
         return [*known[base], *argv[1:]]

@@ -122,7 +122,8 @@ class Zygote:
                 stdin=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(),),
                 start_new_session=True,
-                env={**os.environ, MARK: secrets.token_hex(16)},
+                # The padding is room for what forked processes show as their environment.
+                env={**os.environ, MARK: secrets.token_hex(16), "MESHDOJO_PADDING": "." * 512},
             )
         return ours
 

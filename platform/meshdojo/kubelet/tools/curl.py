@@ -99,6 +99,7 @@ class Curl:
         self._options = options
         self._stdout = stdout
         self._stderr = stderr
+        self.last: Transfer | None = None
 
     def run(self) -> int:
         """All transfers, one after the other: the exit code of the last."""
@@ -121,6 +122,7 @@ class Curl:
         options = self._options
         began = time.monotonic()
         transfer = Transfer(url, began, began + options.max_time if options.max_time else None)
+        self.last = transfer
         output: IO[bytes] = self._stdout
         opened = contextlib.ExitStack()
         try:
