@@ -81,11 +81,20 @@ class Backend(Protocol):
         ...
 
     async def ensure_istio(self, progress: Progress, profile: str = "demo") -> None:
-        """Install Istio with `profile` unless istiod is there already (whatever its profile); wait until ready."""
+        """See that Istio is there with `profile`, as this backend installs it, and ready.
+
+        One that is something else by now (another profile or option, half of it removed, resources that apply to the
+        whole mesh) is taken away and installed anew. On a cluster of the user's, whose Istio was there first, it is
+        left as it is.
+        """
         ...
 
     async def remove_istio(self, progress: Progress) -> None:
-        """Take Istio away with all its kinds and its namespace; returns when they are gone. None there is fine."""
+        """Take away Istio and all that an installation leaves (kinds, webhooks, roles); returns when it is gone.
+
+        None there is fine, and so is one that is half removed. Raises `BackendError` on a cluster of the user's whose
+        Istio was there first.
+        """
         ...
 
     async def ensure_images(self, progress: Progress) -> None:

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from meshdojo.backends import istio
 from meshdojo.backends.base import BackendError, BackendNotRunning, Progress, Status
 from meshdojo.backends.gateways import http_port
-from meshdojo.backends.namespaces import delete_managed, delete_namespaces
+from meshdojo.backends.namespaces import delete_managed
 from meshdojo.cluster.errors import ClusterError
 from meshdojo.cluster.http import HTTPClient
 from meshdojo.embedded import installation, lifecycle
@@ -49,22 +50,26 @@ class EmbeddedBackend:
         try:
             async with HTTPClient.from_kubeconfig(self.kubeconfig) as client:
                 version = await client.version()
-                istio = await installation.installed_version(client)
+                version_of_istio = await installation.installed_version(client)
         except (ClusterError, OSError) as error:
             return Status(running=True, ready=False, detail=str(error))
         detail = f"process {process.pid}, API at {self.instance.server}"
-        return Status(running=True, ready=True, kubernetes=version, istio=istio, detail=detail)
+        return Status(running=True, ready=True, kubernetes=version, istio=version_of_istio, detail=detail)
 
     async def ensure_istio(self, progress: Progress, profile: str = "demo") -> None:
         self._require()
         async with HTTPClient.from_kubeconfig(self.kubeconfig) as client:
-            await installation.ensure(client, profile, progress)
+            try:
+                await istio.ensure(client, profile, lambda: installation.install(client, profile, progress))
+            except EmbeddedError as error:
+                raise BackendError(str(error)) from error
 
     async def remove_istio(self, progress: Progress) -> None:
         self._require()
         async with HTTPClient.from_kubeconfig(self.kubeconfig) as client:
-            await installation.remove(client, progress)
-            await delete_namespaces(client, (installation.NAMESPACE,))
+            if await istio.present(client):
+                progress("removing Istio")
+            await istio.remove(client)
 
     async def ensure_images(self, progress: Progress) -> None:
         """The apps are modules of this very installation: nothing to load."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import shutil
@@ -10,13 +9,13 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from meshdojo.backends import istio
 from meshdojo.backends.base import BackendError, BackendMissing, BackendNotRunning, Progress, Status
 from meshdojo.backends.commands import run
 from meshdojo.backends.gateways import NAMESPACE, http_port
-from meshdojo.backends.namespaces import delete_managed, delete_namespaces
+from meshdojo.backends.namespaces import delete_managed
 from meshdojo.cluster.errors import ClusterError
 from meshdojo.cluster.http import HTTPClient
-from meshdojo.cluster.rollout import completed
 from meshdojo.course.content import content_root
 from meshdojo.course.images import load_images
 from meshdojo.embedded import directories
@@ -25,7 +24,6 @@ from meshdojo.embedded.environment import DEFAULT_NAME
 # kind has no load balancer: this node port is mapped to the machine's loopback when the cluster is made, and the
 # gateway's service is given it once Istio is there.
 GATEWAY_NODE_PORT = 31380
-CRDS = "customresourcedefinitions.apiextensions.k8s.io"
 NODE_IMAGE_VARIABLE = "MESHDOJO_KIND_IMAGE"
 
 
@@ -77,22 +75,20 @@ class KindBackend:
         return Status(running=True, ready=True, kubernetes=version, detail=f"kind cluster {self.cluster!r}")
 
     async def ensure_istio(self, progress: Progress, profile: str = "demo") -> None:
+        async def install() -> None:
+            progress(f"installing Istio ({profile} profile) with istioctl")
+            await run("istioctl", "install", "-y", "--set", f"profile={profile}", env=self._variables())
+
         async with HTTPClient.from_kubeconfig(self.kubeconfig) as client:
-            if not await _has_istiod(client):
-                progress(f"installing Istio ({profile} profile) with istioctl")
-                await run("istioctl", "install", "-y", "--set", f"profile={profile}", env=self._variables())
+            await istio.ensure(client, profile, install)
             with suppress(BackendNotRunning):
                 await self._pin_gateway(client)
 
     async def remove_istio(self, progress: Progress) -> None:
         async with HTTPClient.from_kubeconfig(self.kubeconfig) as client:
-            if await _istio_crds(client) or (await client.list("deployments.apps", NAMESPACE)).items:
-                progress("removing Istio with istioctl")
-                await run("istioctl", "uninstall", "-y", "--purge", env=self._variables())
-            # What istioctl leaves.
-            for name in await _istio_crds(client):
-                await client.delete(CRDS, name)
-            await delete_namespaces(client, (NAMESPACE,))
+            if await istio.present(client):
+                progress("removing Istio")
+            await istio.remove(client)
 
     async def ensure_images(self, progress: Progress) -> None:
         apps = content_root() / "apps"
@@ -164,14 +160,3 @@ def cluster_config() -> dict[str, object]:
 def _lists(line: str, name: str, tag: str) -> bool:
     """Whether this line of ``crictl images`` (repository and tag in two columns, or joined) names the image."""
     return ":".join(line.split()[:2]).removeprefix("docker.io/").startswith(f"{name}:{tag}")
-
-
-async def _istio_crds(client: HTTPClient) -> list[str]:
-    found = await client.list(CRDS)
-    return [one["metadata"]["name"] for one in found.items if one["metadata"]["name"].endswith(".istio.io")]
-
-
-async def _has_istiod(client: HTTPClient) -> bool:
-    deployments = await client.list("deployments.apps", NAMESPACE, labels="app=istiod")
-    await asyncio.gather(*(completed(client, NAMESPACE, item["metadata"]["name"]) for item in deployments.items))
-    return bool(deployments.items)

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from meshdojo.backends.base import Backend, BackendError, Progress
+from meshdojo.backends.base import MANAGED_LABEL, MANAGED_VALUE, Backend, BackendError, Progress
 from meshdojo.checks.convergence import Convergence
 from meshdojo.checks.outcome import CannotJudge
-from meshdojo.checks.probe import Probe
+from meshdojo.checks.pods import has_sidecar
+from meshdojo.checks.probe import NAMESPACES, Probe
 from meshdojo.cluster.http import HTTPClient
 from meshdojo.cluster.rollout import completed
 from meshdojo.course.content import content_root
@@ -53,8 +54,26 @@ async def _needs(backend: Backend, lab: Lab | None, progress: Progress) -> None:
     if lab is None or "istio" in lab.front.needs:
         await backend.ensure_istio(progress)
     elif "no-istio" in lab.front.needs:
+        await _leave_the_mesh(backend, lab, progress)
         await backend.remove_istio(progress)
     await backend.ensure_images(progress)
+
+
+async def _leave_the_mesh(backend: Backend, lab: Lab, progress: Progress) -> None:
+    """Take the other labs' namespaces away whose pods have sidecars: nobody will tell those sidecars anything."""
+    async with HTTPClient.from_kubeconfig(backend.kubeconfig) as client:
+        namespaces, pods = await asyncio.gather(client.list("namespaces"), client.list("pods"))
+    meshed = {pod["metadata"]["namespace"] for pod in pods.items if has_sidecar(pod)}
+    kept = {*lab.namespaces(), *NAMESPACES.values()}
+    names = sorted(
+        name
+        for namespace in namespaces.items
+        if namespace["metadata"].get("labels", {}).get(MANAGED_LABEL) == MANAGED_VALUE
+        and (name := namespace["metadata"]["name"]) in meshed - kept
+    )
+    if names:
+        progress(f"deleting {', '.join(names)}, which {'is' if len(names) == 1 else 'are'} in the mesh")
+        await backend.reset(*names)
 
 
 async def _probe(client: HTTPClient) -> None:
