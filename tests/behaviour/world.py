@@ -36,6 +36,7 @@ GATEWAY = "http://istio-ingressgateway.istio-system"
 CLIENT_IMAGE = "meshdojo/client:1.0"
 REPLICAS = {"v1": 2, "v2": 2}
 READY_SECONDS, SETTLE_SECONDS = 240, 60
+QUIET_LOOKS = 5  # a look takes some 100 ms
 NAMESPACES = {"client": NAMESPACE, "outside": NAMESPACE, "other": OTHER}
 T = TypeVar("T")
 
@@ -127,15 +128,19 @@ class World:
 
     def seen(self, test: str, version: str) -> tuple[int, dict[str, Any] | None]:
         """How many requests with ``x-test: TEST`` the pods of a version got, and the last of them."""
+        return self._run(lambda client: self._seen(client, test, version))
 
-        async def seen(client: HTTPClient) -> tuple[int, dict[str, Any] | None]:
-            pods = await self._server_pods(client, version)
-            command = ["curl", "-sS", f"http://localhost:8080/seen/{test}"]
-            results = await asyncio.gather(*(client.exec(NAMESPACE, pod, command, "server") for pod in pods))
-            found = [json.loads(result.stdout) for result in results]
-            return sum(one["count"] for one in found), next((one["last"] for one in found if one["last"]), None)
+    def arrived(self, test: str, version: str, wanted: int) -> tuple[int, dict[str, Any] | None]:
+        """As `seen`, for requests that nobody waits for: returns when there are `wanted`, or none came for a while."""
 
-        return self._run(seen)
+        async def arrived(client: HTTPClient) -> tuple[int, dict[str, Any] | None]:
+            found, quiet = await self._seen(client, test, version), 0
+            while found[0] < wanted and quiet < QUIET_LOOKS:
+                last, found = found, await self._seen(client, test, version)
+                quiet = quiet + 1 if found[0] == last[0] else 0
+            return found
+
+        return self._run(arrived)
 
     def set_up(self) -> None:
         self._runner.run(self._set_up())
@@ -194,6 +199,13 @@ class World:
         result = await client.exec(namespace, pod, command, "client", seconds=120)
         assert result.exit_code == 0, result.stderr.decode()
         return result.stdout
+
+    async def _seen(self, client: HTTPClient, test: str, version: str) -> tuple[int, dict[str, Any] | None]:
+        pods = await self._server_pods(client, version)
+        command = ["curl", "-sS", f"http://localhost:8080/seen/{test}"]
+        results = await asyncio.gather(*(client.exec(NAMESPACE, pod, command, "server") for pod in pods))
+        found = [json.loads(result.stdout) for result in results]
+        return sum(one["count"] for one in found), next((one["last"] for one in found if one["last"]), None)
 
     async def _server_pods(self, client: HTTPClient, version: str) -> list[str]:
         found = await client.list("pods", NAMESPACE, labels=f"app=server,version={version}")

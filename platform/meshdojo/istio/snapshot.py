@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from meshdojo.istio import service as services
 from meshdojo.istio import service_entry, workload
+from meshdojo.istio.delegation import Delegation
 from meshdojo.istio.mesh import MeshConfig
 from meshdojo.istio.models.base import Kind, NotParsed
 from meshdojo.istio.models.destination_rule import DestinationRule
@@ -113,7 +114,10 @@ class Services:
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """One state of the cluster. Compared by identity; `serial` grows from one to the next."""
+    """One state of the cluster. Compared by identity; `serial` grows from one to the next.
+
+    `virtual_services` has those with hosts, delegates merged into them; `versions` has every Istio object.
+    """
 
     serial: int = 0
     mesh: MeshConfig = field(default_factory=MeshConfig)
@@ -157,6 +161,7 @@ class State:
         self._secrets: dict[Key, Object] = {}
         self._configs: dict[str, dict[Key, Config[Any]]] = {kind.TYPE.kind: {} for kind in KINDS}
         self._endpoints: dict[str, Endpoints] = {}
+        self._delegation = Delegation(lambda: next(self._serials))
         self._stale_hosts: set[str] = set()
         self._stale: set[str] = {"services", "workloads", "endpoints", "secrets", *self._configs}
         self._last = Snapshot()
@@ -217,7 +222,7 @@ class State:
             peer_authentications=configs["PeerAuthentication"],
             secrets=dict(self._secrets) if "secrets" in self._stale else last.secrets,
             secrets_serial=serial if "secrets" in self._stale else last.secrets_serial,
-            versions={one.ref: one.resource_version for kind in configs.values() for one in kind},
+            versions={one.ref: one.resource_version for kind in self._configs.values() for one in kind.values()},
         )
         self._stale.clear()
         return self._last
@@ -232,7 +237,10 @@ class State:
         }
         if name not in self._stale and name in last:
             return last[name]
-        return Configs(tuple(sorted(self._configs[name].values(), key=lambda one: one.age)), serial)
+        found: Iterable[Config[Any]] = sorted(self._configs[name].values(), key=lambda one: one.age)
+        if name == VirtualService.TYPE.kind:
+            found = self._delegation.merged(found)
+        return Configs(tuple(found), serial)
 
     def _service(self, old: Object | None, new: Object | None) -> None:
         key = _key(new or old or {})

@@ -61,7 +61,6 @@ EFFECTS: Mapping[str, KindEffects] = {
     "VirtualService": KindEffects(
         harmless=("spec.http.retries.retryRemoteLocalities", "spec.http.match.statPrefix"),
         refused=(
-            "spec.http.delegate",
             "spec.http.fault.abort.http2Error",
             "spec.http.fault.delay.exponentialDelay",
             *(

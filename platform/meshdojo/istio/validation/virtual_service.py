@@ -49,10 +49,15 @@ def check(obj: VirtualService, found: Findings) -> None:
     spec = obj.spec
     in_mesh = not spec.gateways or "mesh" in spec.gateways
     _hosts(spec.hosts, in_mesh, found)
+    delegate = not spec.hosts
+    if delegate:
+        found.refuse_if(bool(spec.gateways), "delegate virtual service must have no gateways specified")
+        found.refuse_if(bool(spec.tls), "delegate virtual service must have no tls route specified")
+        found.refuse_if(bool(spec.tcp), "delegate virtual service must have no tcp route specified")
     found.refuse_if(not (spec.http or spec.tls or spec.tcp), "http, tcp or tls must be provided in virtual service")
     _gateways(spec.gateways, found)
     for http in spec.http:
-        _http(http, found)
+        _http(http, delegate, found)
     for tls in spec.tls:
         _tls(tls, spec.hosts, found)
     for tcp in spec.tcp:
@@ -95,8 +100,9 @@ def _gateways(gateways: Iterable[str], found: Findings) -> None:
             found.warn(f'using legacy gatewayName format "{gateway}"; prefer the <namespace>/<name> format: "{short}"')
 
 
-def _http(route: HTTPRoute, found: Findings) -> None:
-    found.refuse_all(_conflicts(route))
+def _http(route: HTTPRoute, delegate: bool, found: Findings) -> None:
+    """`delegate`: the route is one of a delegate's."""
+    found.refuse_all(_conflicts(route, delegate))
     for match in route.match:
         _match(match, found)
     if route.headers:
@@ -120,9 +126,14 @@ def _http(route: HTTPRoute, found: Findings) -> None:
             _headers(target.headers, route.rewrite.authority if route.rewrite else "", found)
 
 
-def _conflicts(route: HTTPRoute) -> Iterator[str]:
-    if route.mirror and route.mirrors:
-        yield "HTTP route cannot contain both mirror and mirrors"
+def _conflicts(route: HTTPRoute, delegate: bool) -> Iterator[str]:
+    if route.delegate is not None:
+        if not delegate:
+            for name in ("redirect", "route"):
+                if getattr(route, name):
+                    yield f"root HTTP route {route.name} must not specify {name}"
+            return
+        yield "delegate HTTP route cannot contain delegate"
     if route.redirect:
         for name, given in (("route", route.route), ("fault", route.fault)):
             if given:
@@ -138,8 +149,10 @@ def _conflicts(route: HTTPRoute) -> Iterator[str]:
             yield "HTTP route cannot contain both fault and direct_response"
         if route.rewrite:
             yield "HTTP route rule cannot contain both rewrite and direct_response"
-    elif not route.route and route.delegate is None:
+    elif not route.route:
         yield "HTTP route, redirect or direct_response is required"
+    if route.mirror and route.mirrors:
+        yield "HTTP route cannot contain both mirror and mirrors"
 
 
 def _match(match: HTTPMatchRequest, found: Findings) -> None:

@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from meshdojo.istio import hosts
 from meshdojo.istio.messages import RouteConfiguration, VirtualHost
 from meshdojo.istio.models.virtual_service import VirtualService
 from meshdojo.istio.snapshot import Config
 from meshdojo.istio.translation.gateways import GatewayServer, bound
 from meshdojo.istio.translation.routes.http import Place, routes
-from meshdojo.istio.translation.routes.sidecar import LARGEST_BODY
+from meshdojo.istio.translation.routes.sidecar import LARGEST_BODY, destination_hosts
 from meshdojo.istio.translation.scope import Scope
 
 Binding = tuple[GatewayServer, Config[VirtualService]]
@@ -37,11 +36,9 @@ def inputs(scope: Scope, servers: list[GatewayServer]) -> tuple[object, ...]:
     for host, pairs in bindings(scope, servers).items():
         for _, config in pairs:
             parts.append((host, config.serial))
-            for route in config.object.spec.http:
-                for one in route.route:
-                    target = hosts.resolve(one.destination.host, config.namespace)
-                    service, rule = scope.services.get(target), scope.rule(target)
-                    parts.append((service.serial if service else 0, rule.serials if rule else ()))
+            for target in destination_hosts(config):
+                service, rule = scope.services.get(target), scope.rule(target)
+                parts.append((service.serial if service else 0, rule.serials if rule else ()))
     return tuple(parts)
 
 

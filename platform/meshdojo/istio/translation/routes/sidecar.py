@@ -76,15 +76,17 @@ def inputs(scope: Scope, name: Name, labels: Mapping[str, str]) -> tuple[object,
         parts.append((entry.host, entry.service.serial if entry.service else 0))
         if entry.config is not None:
             parts.append((entry.config.serial, _labels_used(entry.config, labels)))
-            parts += [_destination(scope, host) for host in _destinations(entry.config)]
+            parts += [_destination(scope, host) for host in destination_hosts(entry.config)]
         parts.append(_destination(scope, entry.host))
     return tuple(parts)
 
 
-def _destinations(config: Config[VirtualService]) -> Iterator[str]:
+def destination_hosts(config: Config[VirtualService]) -> Iterator[str]:
+    """Every host that a VirtualService's HTTP routes lead to, mirrors included."""
     for route in config.object.spec.http:
-        for one in route.route:
-            yield hosts.resolve(one.destination.host, config.namespace)
+        mirrors = [*(one.destination for one in route.mirrors), *([route.mirror] if route.mirror else [])]
+        for one in (*(target.destination for target in route.route), *mirrors):
+            yield hosts.resolve(one.host, config.namespace)
 
 
 def _destination(scope: Scope, host: str) -> tuple[object, ...]:
