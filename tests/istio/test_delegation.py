@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.istio.world import feed, objects
+from tests.istio.world import feed
 
 from meshdojo.istio.models.virtual_service import HTTPRoute
 from meshdojo.istio.snapshot import Snapshot, State
@@ -128,8 +128,7 @@ def test_the_root_changes_with_its_delegate_and_with_nothing_else() -> None:
     feed(state, virtual_service("other", f"[{{{TO_WEB}}}]", hosts="other"))
     second = next(one for one in state.snapshot().virtual_services if one.name == "root")
     assert second.serial == first.serial
-    [changed] = objects(part.replace("web", "web2"))
-    state.apply("virtualservices.networking.istio.io", *objects(part), changed)
+    feed(state, part.replace("web", "web2"))
     third = next(one for one in state.snapshot().virtual_services if one.name == "root")
     assert third.serial != first.serial
     assert third.object.spec.http[0].route[0].destination.host.startswith("web2.")
