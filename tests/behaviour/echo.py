@@ -29,7 +29,7 @@ class Echo(BaseHTTPRequestHandler):
             "version": os.environ["VERSION"],
             "method": self.command,
             "path": self.path,
-            "headers": {name.lower(): value for name, value in self.headers.items()},
+            "headers": {name.lower(): ",".join(self.headers.get_all(name, ())) for name in self.headers},
         }
         if self.path.startswith("/seen/"):
             requests = SEEN.get(self.path.removeprefix("/seen/"), [])

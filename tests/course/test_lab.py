@@ -56,6 +56,14 @@ def test_sections_have_their_source(content: Any) -> None:
     assert "Quiz" not in task.markdown
 
 
+def test_an_object_of_the_labs_own_takes_the_place_of_the_bases(content: Any) -> None:
+    base = "{apiVersion: v1, kind: ConfigMap, metadata: {name: a, namespace: fleet}, data: {who: base}}"
+    content.write("labs/base/50-more.yaml", f"{base}\n---\n{base.replace('name: a', 'name: b')}")
+    content.write("labs/10-demo/manifests/10-own.yaml", base.replace("who: base", "who: lab"))
+    maps = [obj for obj in load_lab(content.folder).manifests() if obj["kind"] == "ConfigMap"]
+    assert [(obj["metadata"]["name"], obj["data"]["who"]) for obj in maps] == [("a", "lab"), ("b", "base")]
+
+
 def test_without_the_fleet_only_the_labs_own_manifests_count(content: Any) -> None:
     content.change(LAB, "needs: [istio, fleet]", "needs: []")
     assert load_lab(content.folder).namespaces() == ()

@@ -143,8 +143,14 @@ class Lab:
         raise CourseError(self.folder / CHAPTER, 0, found("task", name, (task.id for task in self.tasks)))
 
     def manifests(self) -> tuple[dict[str, Any], ...]:
-        """The objects of the lab's start state, in the order in which they are applied. Raises CourseError."""
-        return tuple(obj for file in self.manifest_files for obj in read_manifests(file))
+        """The objects of the lab's start state, in the order in which they are applied. Raises CourseError.
+
+        An object that a later file has again (a lab's own, of one in `labs/base/`) takes the earlier one's place.
+        """
+        found: dict[tuple[str, ...], dict[str, Any]] = {}
+        for file in self.manifest_files:
+            found.update((_key(obj), obj) for obj in read_manifests(file))
+        return tuple(found.values())
 
     def namespaces(self) -> tuple[str, ...]:
         """The namespaces that the start state makes: what a reset deletes."""
@@ -180,6 +186,11 @@ def read_manifests(file: Path) -> tuple[dict[str, Any], ...]:
         if not complete or not (obj.get("metadata") or {}).get("name"):
             raise CourseError(file, 0, "every document needs apiVersion, kind and metadata.name")
     return tuple(objects)
+
+
+def _key(obj: dict[str, Any]) -> tuple[str, ...]:
+    metadata = obj["metadata"]
+    return obj["apiVersion"], obj["kind"], metadata.get("namespace", ""), metadata["name"]
 
 
 def _manifest_files(folder: Path, front: LabFront) -> Iterator[Path]:
