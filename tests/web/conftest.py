@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,9 +16,11 @@ from playwright.async_api import Browser, async_playwright, expect
 # So that the tests of this folder can share `samples`.
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from tests.web import postgresql
 from tests.web.samples import TOKEN, FakeJudge, Visitor, entered, free_port, write_course
 
 from meshdojo.web.app import create_app
+from meshdojo.web.database import Database, migrate, open_engine
 from meshdojo.web.settings import Settings
 
 BROWSER_FLAGS = [
@@ -49,6 +52,46 @@ def content(tmp_path: Path) -> Path:
 @pytest.fixture
 def settings(tmp_path: Path, content: Path) -> Settings:
     return Settings(tmp_path / "state", content=content, port=free_port(), token=TOKEN, command="meshdojo")
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[str]:
+    """The folder of a running server's socket. Skips where PostgreSQL is not installed."""
+    binaries = postgresql.programs()
+    if binaries is None:
+        pytest.skip("no PostgreSQL: install Debian's postgresql")
+    with postgresql.server(binaries) as folder:
+        yield folder
+
+
+_numbers = itertools.count()
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server: str) -> Iterator[str]:
+    """The URL of an empty database of PostgreSQL."""
+    with postgresql.new_database(postgresql_server, f"test{next(_numbers)}") as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database: once SQLite, once PostgreSQL."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'test.db'}"
+    url: str = request.getfixturevalue("postgresql_url")
+    return url
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """A database with all its tables, on both kinds."""
+    database = Database(open_engine(database_url))
+    await migrate(database.engine)
+    await database.bus.start()
+    yield database
+    await database.bus.close()
+    await database.engine.dispose()
 
 
 @pytest.fixture

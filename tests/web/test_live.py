@@ -12,7 +12,7 @@ import pytest
 from tests.web.samples import BROKEN, FAILED, PASSED, FakeJudge, judged
 
 from meshdojo.web import live
-from meshdojo.web.database import migrate, open_engine
+from meshdojo.web.database import Database, migrate, open_engine
 from meshdojo.web.live import Checking, Hub, Update
 from meshdojo.web.models import LOCAL_LEARNER
 from meshdojo.web.progress import Progress, Verdict
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.anyio
 async def progress(tmp_path: Path) -> AsyncIterator[Progress]:
     engine = open_engine(f"sqlite:///{tmp_path / 'site.db'}")
     await migrate(engine)
-    yield Progress(engine)
+    yield Progress(Database(engine))
     await engine.dispose()
 
 

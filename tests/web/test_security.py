@@ -14,7 +14,8 @@ from fastapi.routing import APIRoute
 from tests.web.samples import TOKEN, FakeJudge, Visitor, entered, running
 
 from meshdojo.web.app import create_app
-from meshdojo.web.security import PUBLIC, require_csrf, signing_key
+from meshdojo.web.security import PUBLIC, require_csrf
+from meshdojo.web.sessions import signing_key
 from meshdojo.web.settings import Settings
 
 pytestmark = pytest.mark.anyio
@@ -165,4 +166,4 @@ def test_the_signing_key_is_private_and_made_once(tmp_path: Path) -> None:
 
 
 def test_what_is_public_gives_nothing_away() -> None:
-    assert PUBLIC == ("/static/", "/healthz", "/enter", "/favicon.ico")
+    assert PUBLIC == ("/static/", "/healthz", "/enter", "/join", "/sign-in", "/favicon.ico")

@@ -6,20 +6,21 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import FastAPI
-from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from meshdojo.web.accounts import Accounts
 from meshdojo.web.assets import Assets
-from meshdojo.web.database import migrate, open_engine
+from meshdojo.web.database import Database, migrate, open_engine
 from meshdojo.web.library import CourseLibrary
 from meshdojo.web.live import Hub, Judge
 from meshdojo.web.pages import course, diagram, entry, errors, lab, live
 from meshdojo.web.pages.site import Library, Site, environment
 from meshdojo.web.progress import Progress
-from meshdojo.web.security import Guard, Sessions
+from meshdojo.web.security import Guard
+from meshdojo.web.sessions import Sessions
 from meshdojo.web.settings import Settings
 
 PAGES = (course, lab, live, entry, diagram)
@@ -44,15 +45,17 @@ def create_app(settings: Settings, *, judge: Judge | None = None, library: Libra
     """
     assets = Assets()
     templates = environment(assets, settings.call)
-    engine = open_engine(settings.database)
-    progress = Progress(engine)
+    database = Database(open_engine(settings.database))
+    accounts = Accounts(database)
+    progress = Progress(database)
     course_library = CourseLibrary(templates, settings.content)
     hub = Hub(judge or _cluster_judge(settings, course_library), progress, settings.backend)
-    sessions = Sessions(settings)
-    app = FastAPI(title="meshdojo", lifespan=_lifespan(engine, hub), docs_url=None, redoc_url=None, openapi_url=None)
-    app.state.engine = engine
+    sessions = Sessions(settings, database, accounts)
+    site = Site(settings, library or course_library, database, progress, accounts, hub, sessions, templates)
+    app = FastAPI(title="meshdojo", lifespan=_lifespan(site), docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.engine = database.engine
     app.state.sessions = sessions
-    app.state.site = Site(settings, library or course_library, progress, hub, sessions, templates)
+    app.state.site = site
     for page in PAGES:
         app.include_router(page.router)
     errors.install(app)
@@ -72,14 +75,17 @@ def _cluster_judge(settings: Settings, course_library: CourseLibrary) -> Judge:
     )
 
 
-def _lifespan(engine: AsyncEngine, hub: Hub) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(site: Site) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        await migrate(engine)
+        await migrate(site.database.engine)
+        await site.database.bus.start()
         try:
-            yield
+            async with site.sessions.following():
+                yield
         finally:
-            await hub.close()
-            await engine.dispose()
+            await site.hub.close()
+            await site.database.bus.close()
+            await site.database.engine.dispose()
 
     return lifespan

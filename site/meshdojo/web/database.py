@@ -1,7 +1,11 @@
-"""Opening the database and bringing its tables up to date."""
+"""Opening the database, bringing its tables up to date, and the transactions on it."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +13,21 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
-from sqlalchemy import Connection, event, make_url
+from sqlalchemy import Connection, NullPool, Table, event, make_url
+from sqlalchemy import text as sql
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from meshdojo.errors import UserError
+from meshdojo.web.bus import Bus, Event, bus_for
+from meshdojo.web.models import Base
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+# The execution option of a connection that is going to write.
+WRITES = "meshdojo_writes"
+# Any number that nobody else takes: processes that start together migrate one after the other.
+MIGRATION_LOCK = 0x6D657368
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg"}
 
 
@@ -33,23 +45,109 @@ def open_engine(url: str) -> AsyncEngine:
         raise DatabaseError(f"database URL: {parsed.drivername!r} is not supported; allowed are {', '.join(DRIVERS)}")
     engine = create_async_engine(parsed.set(drivername=DRIVERS[parsed.get_backend_name()]))
     if parsed.get_backend_name() == "sqlite":
-        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+        _prepare_sqlite(engine, foreign_keys=True)
     return engine
 
 
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    """WAL: readers never wait for a writer, and an acknowledged write survives the death of the process."""
-    cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=10000"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
+def _prepare_sqlite(engine: AsyncEngine, *, foreign_keys: bool) -> None:
+    """WAL: readers never wait for a writer, and an acknowledged write survives the death of the process.
+
+    The driver's own idea of transactions is put away: a writer must say so at its BEGIN, since one that began as a
+    reader is refused when somebody else wrote meanwhile.
+    """
+
+    def on_connect(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        keys = "ON" if foreign_keys else "OFF"
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", f"foreign_keys={keys}", "busy_timeout=10000"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    def on_begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get(WRITES, False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    event.listen(engine.sync_engine, "connect", on_connect)
+    event.listen(engine.sync_engine, "begin", on_begin)
+
+
+@dataclass
+class Transaction:
+    """A transaction that writes. What it emits is told when it has been committed."""
+
+    connection: AsyncConnection
+    events: list[Event] = field(default_factory=list)
+
+    def emit(self, topic: str, kind: str, **data: Any) -> None:
+        """Tell the listeners of `topic` once this is true."""
+        self.events.append(Event(topic, kind, data))
+
+    async def insert_if_new(self, model: type[Base], row: dict[str, Any]) -> bool:
+        """Insert a row unless there is one with its key; whether there was none."""
+        dialect = postgresql if self.connection.dialect.name == "postgresql" else sqlite
+        key = next(iter(table(model).primary_key))
+        statement = dialect.insert(table(model)).values(row).on_conflict_do_nothing().returning(key)
+        return (await self.connection.execute(statement)).one_or_none() is not None
+
+    async def insert(self, model: type[Base], **row: Any) -> int:
+        """Insert a row; returns its number."""
+        statement = table(model).insert().values(row).returning(table(model).c.id)
+        number: int = (await self.connection.execute(statement)).scalar_one()
+        return number
+
+
+class Database:
+    """Transactions on the site's database, and the bus that tells of them."""
+
+    def __init__(self, engine: AsyncEngine, bus: Bus | None = None) -> None:
+        self.engine = engine
+        self.bus = bus or bus_for(engine)
+        # SQLite has one writer at a time, and lets the others look again and again: a queue is fairer and faster.
+        self._turn = asyncio.Lock() if engine.dialect.name == "sqlite" else None
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """A connection that reads."""
+        async with self.engine.connect() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[Transaction]:
+        """One transaction; when the block has ended it is on disk and everybody has been told."""
+        async with self._turn or nullcontext(), self.engine.connect() as connection:
+            connection = await connection.execution_options(**{WRITES: True})
+            async with connection.begin():
+                transaction = Transaction(connection)
+                yield transaction
+                await self.bus.announce(connection, transaction.events)
+        for each in transaction.events:
+            self.bus.deliver(each)
+
+
+def table(model: type[Base]) -> Table:
+    """The table of a model."""
+    found = model.__table__
+    assert isinstance(found, Table)
+    return found
 
 
 async def migrate(engine: AsyncEngine, revision: str = "head") -> None:
-    """Bring the tables to `revision` (up or down), in one transaction. Raises `DatabaseError`."""
+    """Bring the tables to `revision` (up or down), in one transaction. Raises `DatabaseError`.
+
+    On a connection of its own: SQLite changes a table by copying and dropping it, and with foreign keys on, dropping
+    a table would take with it every row elsewhere that refers to it.
+    """
+    own = create_async_engine(engine.url, poolclass=NullPool)
+    if engine.dialect.name == "sqlite":
+        _prepare_sqlite(own, foreign_keys=False)
     try:
-        async with engine.begin() as connection:
-            await connection.run_sync(_migrate, revision)
+        async with own.connect() as connection:
+            connection = await connection.execution_options(**{WRITES: True})
+            async with connection.begin():
+                if engine.dialect.name == "postgresql":
+                    await connection.execute(sql(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
+                await connection.run_sync(_migrate, revision)
     except CommandError as error:
         raise DatabaseError(
             f"{engine.url.render_as_string()}: written by a newer meshdojo ({error}); upgrade meshdojo or choose "
@@ -57,6 +155,8 @@ async def migrate(engine: AsyncEngine, revision: str = "head") -> None:
         ) from error
     except (SQLAlchemyError, OSError) as error:
         raise DatabaseError(f"{engine.url.render_as_string()}: cannot be opened: {_first_line(error)}") from error
+    finally:
+        await own.dispose()
 
 
 def _migrate(connection: Connection, revision: str) -> None:
@@ -66,6 +166,8 @@ def _migrate(connection: Connection, revision: str) -> None:
         command.downgrade(config, revision)
     else:
         command.upgrade(config, revision)
+    if connection.dialect.name == "sqlite":
+        assert not connection.exec_driver_sql("PRAGMA foreign_key_check").all(), "a migration left rows without parents"
 
 
 def _is_behind(connection: Connection, revision: str) -> bool:

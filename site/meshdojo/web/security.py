@@ -1,39 +1,38 @@
 """Who may talk to the site.
 
 Alone on a laptop there is no login: the address that is printed carries a random token (as Jupyter's does), which is
-exchanged for a signed cookie. Around that, in the order of the checks:
+exchanged for a session (`sessions`). Others come with the code of a workshop or through a provider (`pages/entry`,
+`pages/signin`), programs with a personal token (`accounts`). Around that, in the order of the checks:
 
 * Host must be a name of ours: else a page of another site could reach us through DNS it controls (rebinding).
-* Origin (or Sec-Fetch-Site) of anything but a read must be ours.
-* The session cookie must be there; only `PUBLIC` paths do without.
-* Every POST carries a CSRF token bound to the session (`require_csrf`; a test finds any route without it).
+* Origin (or Sec-Fetch-Site) of anything but a read must be ours. A WebSocket must name it: browsers send the cookie
+  with one from anywhere, and no CSRF token.
+* The session must be there; only `PUBLIC` paths do without. The API says so in its own words.
+* Every POST carries a CSRF token bound to the session (`require_csrf`; a test finds any route without it). A personal
+  token needs none: no browser sends it by itself.
 * Answers carry a Content-Security-Policy that allows no inline script and no inline style.
 """
 
 from __future__ import annotations
 
 import hmac
-import os
-import secrets
-from dataclasses import dataclass
-from hashlib import sha256
-from http.cookies import CookieError, SimpleCookie
-from pathlib import Path
 from typing import Annotated
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode
 
 from fastapi import Depends, Header, HTTPException, Request
-from itsdangerous import BadSignature, URLSafeTimedSerializer
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import HTTPConnection
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from meshdojo.web.models import LOCAL_LEARNER
+from meshdojo.web.sessions import Session, Sessions
 from meshdojo.web.settings import Settings
 
-SESSION_SECONDS = 30 * 24 * 3600
-PUBLIC = ("/static/", "/healthz", "/enter", "/favicon.ico")
+PUBLIC = ("/static/", "/healthz", "/enter", "/join", "/sign-in", "/favicon.ico")
+API = "/api/"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+# What a WebSocket is closed with that may not be opened; before it is accepted, servers make it an HTTP 403.
+POLICY_VIOLATION = 1008
 
 _POLICY = {
     "default-src": "'none'",
@@ -64,73 +63,6 @@ def _policy(path: str) -> str:
     return "; ".join(f"{name} {value}" for name, value in directives.items())
 
 
-@dataclass(frozen=True)
-class Session:
-    """A browser that showed the token: whose it is, and its random id."""
-
-    learner: int
-    id: str
-
-
-class Sessions:
-    """Makes and reads session cookies. The signing key is in the state directory, so a restart logs nobody out."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._key = signing_key(settings.state_directory)
-        self._serializer = URLSafeTimedSerializer(self._key, salt="session", signer_kwargs={"digest_method": sha256})
-        # Cookies know no ports: the name does, so that two sites on one machine do not log each other out.
-        self.cookie = f"meshdojo-{urlsplit(settings.url).port or settings.port}"
-
-    def is_token(self, token: str) -> bool:
-        """Whether this is the token of the printed address (in constant time)."""
-        return hmac.compare_digest(token.encode(), self._settings.token.encode())
-
-    def start(self, response: Response, learner: int = LOCAL_LEARNER) -> None:
-        """Put a new session's cookie into the response."""
-        value = self._serializer.dumps([learner, secrets.token_urlsafe(16)])
-        response.set_cookie(
-            self.cookie,
-            value,
-            max_age=SESSION_SECONDS,
-            httponly=True,
-            samesite="strict",
-            secure=self._settings.url.startswith("https:"),
-        )
-
-    def read(self, cookie_header: str) -> Session | None:
-        """The session that a Cookie header carries, if it is one of ours and not too old."""
-        try:
-            morsel = SimpleCookie(cookie_header).get(self.cookie)
-            if morsel is None:
-                return None
-            learner, identity = self._serializer.loads(morsel.value, max_age=SESSION_SECONDS)
-        except (CookieError, BadSignature, ValueError, TypeError):
-            return None
-        return Session(learner, identity)
-
-    def csrf(self, session: Session) -> str:
-        """The CSRF token of a session."""
-        return hmac.new(self._key, b"csrf:" + session.id.encode(), sha256).hexdigest()
-
-
-def signing_key(directory: Path) -> bytes:
-    """The secret that signs cookies, made on first use: ``site.key`` (mode 0600) in the state directory."""
-    path = directory / "site.key"
-    directory.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".site.key.{os.getpid()}.{secrets.token_hex(4)}")
-    if not path.exists():
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(secrets.token_bytes(32))
-        try:
-            os.link(draft, path)  # Unlike a rename it never replaces a key that another process made meanwhile.
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
-    return path.read_bytes()
-
-
 class Guard:
     """ASGI middleware: the checks of this module's list, and the security headers of every answer.
 
@@ -143,24 +75,70 @@ class Guard:
         self._sessions = sessions
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] == "websocket":
+            await self._websocket(scope, receive, send)
+        elif scope["type"] == "http":
+            await self._http(scope, receive, send)
+        else:
             await self._app(scope, receive, send)
-            return
-        headers = Headers(scope=scope)
-        scope.setdefault("state", {})
-        session = scope["state"]["session"] = self._sessions.read(headers.get("cookie", ""))
-        answer = self._refusal(scope, headers) or self._token_redirect(scope)
-        if answer is None and session is None and not scope["path"].startswith(PUBLIC):
-            scope = dict(scope, path="/enter", raw_path=b"/enter", method="GET")
-        await (answer or self._app)(scope, receive, _with_headers(send, _policy(scope["path"])))
 
-    def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        refusal = self._refusal(headers, unsafe=scope["method"] not in SAFE_METHODS)
+        if refusal:
+            await _plain(*refusal)(scope, receive, _with_headers(send, _policy(scope["path"])))
+            return
+        session = await self._session(scope, headers)
+        send = _with_headers(send, _policy(scope["path"]))
+        if answer := await self._token_redirect(scope, headers):
+            await answer(scope, receive, send)
+            return
+        if session is None and not scope["path"].startswith((*PUBLIC, API)):
+            scope = dict(scope, path="/enter", raw_path=b"/enter", method="GET")
+        elif session and not session.by_token and scope["method"] == "GET":
+            send = await self._rotating(session, headers, send)
+        await self._app(scope, receive, send)
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        session = await self._session(scope, headers)
+        if session is None or "origin" not in headers or self._refusal(headers, unsafe=True):
+            await receive()
+            await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": "not from this site"})
+            return
+        await self._app(scope, receive, send)
+
+    async def _session(self, scope: Scope, headers: Headers) -> Session | None:
+        """Who this is. Personal tokens count for the API only: a page is for a browser."""
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        by_token = scheme.lower() == "bearer" and scope["path"].startswith(API)
+        found = await (self._sessions.bearer(token.strip()) if by_token else self._read_cookie(headers))
+        scope.setdefault("state", {})["session"] = found
+        return found
+
+    async def _read_cookie(self, headers: Headers) -> Session | None:
+        return await self._sessions.read(headers.get("cookie", ""))
+
+    async def _rotating(self, session: Session, headers: Headers, send: Send) -> Send:
+        carrier = await self._sessions.rotated(session, headers.get("cookie", ""))
+        if carrier is None:
+            return send
+        cookie = carrier.headers["set-cookie"]
+
+        async def send_with_cookie(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).append("Set-Cookie", cookie)
+            await send(message)
+
+        return send_with_cookie
+
+    def _refusal(self, headers: Headers, *, unsafe: bool) -> tuple[str, int] | None:
         host = headers.get("host", "")
         if _host_name(host) not in self._settings.hosts:
             names = ", ".join(sorted(self._settings.hosts))
-            return _plain(f"Host {host[:200]!r}: this site answers to {names} only.\n", 421)
-        if scope["method"] not in SAFE_METHODS and not self._is_own_origin(headers, host):
-            return _plain("Origin: this request came from another site, so it was refused.\n", 403)
+            return f"Host {host[:200]!r}: this site answers to {names} only.\n", 421
+        if unsafe and not self._is_own_origin(headers, host):
+            return "Origin: this request came from another site, so it was refused.\n", 403
         return None
 
     def _is_own_origin(self, headers: Headers, host: str) -> bool:
@@ -169,7 +147,7 @@ class Guard:
             return headers.get("sec-fetch-site", "same-origin") == "same-origin"
         return origin in (self._settings.url, f"http://{host}", f"https://{host}")
 
-    def _token_redirect(self, scope: Scope) -> Response | None:
+    async def _token_redirect(self, scope: Scope, headers: Headers) -> Response | None:
         """A right ``?token=`` becomes a cookie, and vanishes from the address bar and the history."""
         query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         token = next((value for name, value in query if name == "token"), None)
@@ -179,7 +157,7 @@ class Guard:
         # One leading slash only: '//host' would be another site.
         path = "/" + scope["path"].lstrip("/\\")
         response = RedirectResponse(path + ("?" + rest if rest else ""), 303)
-        self._sessions.start(response)
+        await self._sessions.start(response, agent=headers.get("user-agent", ""))
         return response
 
 
@@ -208,21 +186,60 @@ def _with_headers(send: Send, policy: str) -> Send:
     return send_with_headers
 
 
-def current_session(request: Request) -> Session:
+def current_session(connection: HTTPConnection) -> Session:
     """The session of this request. The `Guard` lets no request without one reach a page that asks."""
-    session = request.state.session
+    session = getattr(connection.state, "session", None)
     if not isinstance(session, Session):
-        raise HTTPException(403, "Open the address that meshdojo printed in the terminal.")
+        raise HTTPException(401, "Sign in, or send a personal token: Authorization: Bearer mdj_…")
     return session
 
 
 CurrentSession = Annotated[Session, Depends(current_session)]
 
 
+def require_owner(session: CurrentSession) -> Session:
+    """Only the owner of this machine: for what starts programs on it (terminals, checks)."""
+    if not session.owner:
+        raise HTTPException(
+            403,
+            "Terminals and checks on this machine are its owner's. Yours run in your own meshdojo: 'meshdojo join'.",
+        )
+    return session
+
+
+def require_leader(session: CurrentSession) -> Session:
+    """Only instructors and admins."""
+    if not session.leads:
+        raise HTTPException(403, "Only an instructor may do that. An admin of this site gives the role.")
+    return session
+
+
+def require_admin(session: CurrentSession) -> Session:
+    """Only admins."""
+    if session.role != "admin" or session.scope != "all":
+        raise HTTPException(403, "Only an admin of this site may do that.")
+    return session
+
+
+def require_full(session: CurrentSession) -> Session:
+    """Not with a token that may only send reports."""
+    if session.scope != "all":
+        raise HTTPException(403, "This token may only report to a workshop.")
+    return session
+
+
+Owner = Annotated[Session, Depends(require_owner)]
+Leader = Annotated[Session, Depends(require_leader)]
+Admin = Annotated[Session, Depends(require_admin)]
+Person = Annotated[Session, Depends(require_full)]
+
+
 async def require_csrf(request: Request, session: CurrentSession, x_csrf_token: Annotated[str, Header()] = "") -> None:
     """Refuse a POST without the session's CSRF token, in the header X-CSRF-Token or the form field ``csrf``."""
+    if session.by_token:
+        return
     token = x_csrf_token
-    if not token:
+    if not token and not request.headers.get("content-type", "").startswith("application/json"):
         field = (await request.form()).get("csrf", "")
         token = field if isinstance(field, str) else ""
     sessions: Sessions = request.app.state.sessions

@@ -27,14 +27,38 @@ def _new_token() -> str:
 
 
 @dataclass(frozen=True)
+class Provider:
+    """An OpenID Connect provider that people sign in with.
+
+    `issuer` is its address (its configuration is found below it); `instructors` and `admins` are subjects, or
+    addresses that the provider calls verified.
+    """
+
+    issuer: str
+    client_id: str
+    client_secret: str = field(default="", repr=False)
+    instructors: frozenset[str] = frozenset()
+    admins: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Webhook:
+    """Where events are posted to; `secret` signs them (see docs/workshops.md)."""
+
+    url: str
+    secret: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
 class Settings:
     """Settings of one site; every field but `state_directory` has a default that suits a laptop.
 
     `database_url` is a SQLAlchemy URL with an async driver (``sqlite+aiosqlite:///…``, ``postgresql+psycopg://…``);
     '' means ``site.db`` in the state directory. `base_url` is the address the learner's browser uses; '' means
     ``http://127.0.0.1:port``. `content` is the folder that holds ``labs/``; None means what meshdojo ships. `backend`
-    and `instance` name the mesh that the checks judge; `command` is how the pages call the command line. Raises
-    ValueError naming the field that is wrong.
+    and `instance` name the mesh that the checks judge; `command` is how the pages call the command line. `secret` signs
+    cookies ('' for a key in the state directory): processes that serve one site need the same. `provider` and `webhook`
+    are None for none. Raises ValueError naming the field that is wrong.
     """
 
     state_directory: Path
@@ -47,6 +71,9 @@ class Settings:
     base_url: str = ""
     token: str = field(default_factory=_new_token, repr=False)
     command: str = field(default_factory=_own_command)
+    secret: str = field(default="", repr=False)
+    provider: Provider | None = None
+    webhook: Webhook | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.port < 65536:
@@ -55,6 +82,8 @@ class Settings:
             raise ValueError(
                 f"token of {len(self.token)} characters: at least 16 are needed; leave it out for a random one"
             )
+        if self.secret and len(self.secret) < 32:
+            raise ValueError(f"secret of {len(self.secret)} characters: at least 32 are needed")
         parts = urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"base_url {self.base_url!r}: expected http://host[:port] or https://host[:port]")
@@ -74,6 +103,11 @@ class Settings:
         options = {"--backend": (self.backend, "embedded"), "--name": (self.instance, "default")}
         chosen = [f"{name} {shlex.quote(value)}" for name, (value, usual) in options.items() if value != usual]
         return " ".join([self.command, words, *chosen])
+
+    @property
+    def is_reachable(self) -> bool:
+        """Whether others than this machine can reach the site at its address."""
+        return not _is_local(urlsplit(self.url).hostname or "")
 
     @property
     def database(self) -> str:

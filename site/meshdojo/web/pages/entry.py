@@ -28,7 +28,7 @@ async def enter(request: Request, site: CurrentSite, token: Annotated[str, Form(
     if not site.sessions.is_token(given):
         return site.page(request, "enter.html", 403, wrong=True)
     response = RedirectResponse("/", 303)
-    site.sessions.start(response)
+    await site.sessions.start(response, agent=request.headers.get("user-agent", ""))
     return response
 
 

@@ -12,10 +12,12 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from meshdojo.course.markdown import GRADES
+from meshdojo.web.accounts import Accounts
 from meshdojo.web.assets import Assets
+from meshdojo.web.database import Database
 from meshdojo.web.live import Hub, MeshStatus
 from meshdojo.web.progress import Progress
-from meshdojo.web.security import Session, Sessions
+from meshdojo.web.sessions import Session, Sessions
 from meshdojo.web.settings import Settings
 from meshdojo.web.views import BrokenChapter, Chapter, mesh_label
 
@@ -42,7 +44,9 @@ class Site:
 
     settings: Settings
     library: Library
+    database: Database
     progress: Progress
+    accounts: Accounts
     hub: Hub
     sessions: Sessions
     templates: Environment
@@ -53,7 +57,9 @@ class Site:
 
     def render(self, template: str, **values: Any) -> str:
         """A template that needs nothing from the request (a fragment)."""
-        return self.templates.get_template(template).render(**{"mesh": self.hub.mesh, "csrf": ""} | values)
+        return self.templates.get_template(template).render(
+            **{"mesh": self.hub.mesh, "csrf": "", "session": None} | values
+        )
 
     def page(self, request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
         """A whole page. `stream` among the values is the live stream it listens to."""
@@ -62,6 +68,7 @@ class Site:
             "theme": request.cookies.get("theme", ""),
             "csrf": self.sessions.csrf(session) if isinstance(session, Session) else "",
             "stream": "",
+            "session": session,
         }
         return HTMLResponse(self.render(template, **common | values), status)
 
