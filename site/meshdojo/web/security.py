@@ -197,12 +197,17 @@ def current_session(connection: HTTPConnection) -> Session:
 CurrentSession = Annotated[Session, Depends(current_session)]
 
 
-def require_owner(session: CurrentSession) -> Session:
+def is_owner(session: Session) -> bool:
+    """Whether this is whoever started the site: shells run with the owner's rights, so nobody else gets one."""
+    return session.owner
+
+
+def owner_session(session: CurrentSession) -> Session:
     """Only the owner of this machine: for what starts programs on it (terminals, checks)."""
-    if not session.owner:
+    if not is_owner(session):
         raise HTTPException(
             403,
-            "Terminals and checks on this machine are its owner's. Yours run in your own meshdojo: 'meshdojo join'.",
+            "Terminals and checks on this machine are its owner's. Yours run in your own meshdojo, which can join this site.",
         )
     return session
 
@@ -228,7 +233,7 @@ def require_full(session: CurrentSession) -> Session:
     return session
 
 
-Owner = Annotated[Session, Depends(require_owner)]
+OwnerSession = Annotated[Session, Depends(owner_session)]
 Leader = Annotated[Session, Depends(require_leader)]
 Admin = Annotated[Session, Depends(require_admin)]
 Person = Annotated[Session, Depends(require_full)]

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Protocol
 from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.requests import HTTPConnection
 
 from meshdojo.course.markdown import GRADES
 from meshdojo.web.accounts import Accounts
@@ -90,7 +91,7 @@ def environment(assets: Assets, call: Callable[[str], str]) -> Environment:
     return templates
 
 
-def get_site(request: Request) -> Site:
+def get_site(request: HTTPConnection) -> Site:
     """The site that this request reached."""
     site: Site = request.app.state.site
     return site
