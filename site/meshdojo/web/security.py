@@ -207,7 +207,7 @@ def owner_session(session: CurrentSession) -> Session:
     if not is_owner(session):
         raise HTTPException(
             403,
-            "Terminals and checks here are for the owner of this machine. Yours run in your own meshdojo, which can join this site.",
+            "Terminals and checks here are for this machine's owner. Yours run in your own meshdojo, which can join.",
         )
     return session
 
