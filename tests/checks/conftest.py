@@ -107,13 +107,12 @@ def pod() -> Any:
 
 
 def make_measurement(
-    counts: Any, statuses: Any = None, errors: Any = None, examples: Any = None, fastest: Any = 0.01
+    counts: Any, statuses: Any = None, errors: Any = None, examples: Any = None, latency: Any = None
 ) -> Any:
     statuses = Counter({"200": sum(counts.values())} if statuses is None else statuses)
     errors = Counter(errors or {})
-    return Measurement(
-        statuses.total() + errors.total(), Counter(counts), statuses, errors, examples or {}, 0.1, fastest, fastest
-    )
+    requests = statuses.total() + errors.total()
+    return Measurement(requests, Counter(counts), statuses, errors, examples or {}, 0.1, latency or {})
 
 
 @pytest.fixture

@@ -44,7 +44,8 @@ def test_a_result_of_the_real_probe_is_understood() -> None:
     measured = Measurement.parse(json.dumps(tally.report(0.3)).encode())
     assert (measured.requests, measured.counts, measured.errors) == (3, {"200": 1}, {"refused": 1})
     assert measured.trouble() == "1 x status 503 (no healthy upstream), 1 x connection refused"
-    assert (measured.fastest, measured.slowest) == (0.1, 0.2)
+    assert (measured.fastest, measured.most) == (0.1, 0.2)
+    assert Measurement.parse(json.dumps(Tally(by_status).report(0.3)).encode()).fastest == 0
 
 
 @pytest.mark.parametrize(

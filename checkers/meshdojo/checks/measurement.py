@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 Place = Literal["inside", "outside"]
@@ -66,8 +66,8 @@ _ERRORS = {
 class Measurement:
     """One sample. `counts`: 2xx answers by label; `statuses`: all answers; `errors`: requests without an answer.
 
-    `fastest` and `slowest`: seconds until the first and the last of the answers, measured from each request's own start
-    (0 when there was no answer). The slowest tells about the machine as much as about the mesh: judge by the fastest.
+    `latency`: seconds from a request to its answer, as quantiles (min, p50, p90, p99, max; nothing when there was no
+    answer). The slow ones tell about the machine as much as about the mesh: where it can be done, judge by the fastest.
     """
 
     requests: int
@@ -76,8 +76,7 @@ class Measurement:
     errors: Counter[str]
     examples: Mapping[str, str]
     seconds: float
-    fastest: float = 0.0
-    slowest: float = 0.0
+    latency: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, output: bytes) -> Measurement:
@@ -90,9 +89,18 @@ class Measurement:
             Counter(body["errors"]),
             body["examples"],
             body["seconds"],
-            body.get("latency", {}).get("min", 0.0),
-            body.get("latency", {}).get("max", 0.0),
+            body.get("latency", {}),
         )
+
+    @property
+    def fastest(self) -> float:
+        """Seconds until the fastest answer (0 without any)."""
+        return self.latency.get("min", 0.0)
+
+    @property
+    def most(self) -> float:
+        """Seconds within which nine in ten answers came (0 without any)."""
+        return self.latency.get("p90", 0.0)
 
     def trouble(self) -> str:
         """The answers that were no 2xx and the requests without an answer, such as `12 x status 503 (no healthy …)`."""

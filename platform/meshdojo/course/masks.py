@@ -94,6 +94,11 @@ ON_REQUEST = {
         re.compile(r"(?P<keep>^\s*)\d+(?= )", re.MULTILINE),
         "the number in front of each line, as `uniq -c` prints it, where chance decides it",
     ),
+    "seconds": Mask(
+        "seconds",
+        re.compile(r"\b\d+\.\d+(?= s\b)"),
+        "how long something took, as curl's %{time_total} says it: 2.013204 s",
+    ),
 }
 
 
