@@ -42,7 +42,9 @@ def test_a_fail_says_what_failed_and_what_was_expected(measurement: Any) -> None
     assert outcome.expected == "16 to 66 of 131 requests fail (30%, allowing for chance)"
     assert outcome.hint == "fewer"
     assert judged(measurement, THIRD, 0.0).saw == "0 of 131 requests failed (0.0%)"
-    assert judged(measurement, CURED, 0.4).expected == "at most 39 of 196 requests fail (at most 9%, allowing for chance)"
+    assert (
+        judged(measurement, CURED, 0.4).expected == "at most 39 of 196 requests fail (at most 9%, allowing for chance)"
+    )
 
 
 def test_requests_without_an_answer_count_as_failed(measurement: Any) -> None:

@@ -82,6 +82,12 @@ def test_line_by_line(documented: Any, printed: Any, same: Any) -> None:
     assert matches(documented, printed, ()) is same
 
 
+def test_seconds_are_masked_on_request_only() -> None:
+    assert not matches("200 after 2.013204 s\n", "200 after 0.1 s\n")
+    assert matches("200 after 2.013204 s\n", "200 after 0.1 s\n", ["seconds"])
+    assert not matches("200 after 2.013204 s\n", "504 after 0.1 s\n", ["seconds"])
+
+
 def test_counts_are_masked_on_request_only() -> None:
     assert not matches("  21 a\n 179 b\n", "  18 a\n 182 b\n")
     assert matches("  21 a\n 179 b\n", "  18 a\n 182 b\n", ["counts"])

@@ -1,8 +1,9 @@
 """The checks of the lab `fault-injection`: find a fault, make a service slow and unreliable, cure both.
 
-A fault sits in the proxy of api-gateway, which calls position-tracker; a cure sits nearer to the customer (the proxies of
-web and of the ingress gateway). So one sample each tells them apart: the probe outside the mesh, which has no proxy of
-its own, asks api-gateway directly and sees the fault as it is; through the ingress gateway it sees what customers get.
+A fault sits in the proxy of api-gateway, which calls position-tracker; a cure sits nearer to the customer (in the
+proxies of web and of the ingress gateway). So two samples tell them apart: the probe outside the mesh, which has no
+proxy of its own, asks api-gateway directly and sees the fault as it is; through the ingress gateway it sees what
+customers get.
 
 What can be told by an answer's content is not judged by time: only Envoy's own timeout says "upstream request timeout".
 """
@@ -103,7 +104,7 @@ async def spared(mesh: Mesh) -> Outcome:
     return Pass(saw)
 
 
-@check("fault-injection.timeout", title="In the drill, an answer comes before the two seconds are over", sends_load=True)
+@check("fault-injection.timeout", title="In the drill, an answer comes before two seconds are over", sends_load=True)
 async def timeout(mesh: Mesh) -> Outcome:
     await require_lab(mesh)
     measured = await mesh.measure(_all_at_once(CUSTOMERS))
@@ -142,7 +143,7 @@ async def aborts(mesh: Mesh) -> Outcome:
         measured,
         too_few=(
             "What api-gateway asks of position-tracker does not fail often enough.",
-            "percentage: {value: 30} means 30 %; 0.3 would be three in a thousand, and no percentage at all never. Does "
+            "percentage: {value: 30} means 30 %; 0.3 would be three in a thousand, no percentage at all never. Does "
             "the route's sourceLabels name the labels of api-gateway's pods?",
         ),
         too_many=(
@@ -202,4 +203,6 @@ def _said(measured: Measurement, words: str) -> bool:
 async def require_lab(mesh: Mesh) -> None:
     """Raises CannotJudge when the lab's application is not there: nothing that a learner is asked to do removes it."""
     if not await mesh.list("services", NAMESPACE):
-        raise CannotJudge(f"namespace {NAMESPACE} has no services: the lab is not set up", "meshdojo reset fault-injection")
+        raise CannotJudge(
+            f"namespace {NAMESPACE} has no services: the lab is not set up", "meshdojo reset fault-injection"
+        )
