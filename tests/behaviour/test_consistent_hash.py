@@ -51,7 +51,7 @@ def pods(answers: list[Answer]) -> set[str]:
     [
         ("{httpHeaderName: x-user}", with_header),
         ("{httpHeaderName: x-user, ringHash: {minimumRingSize: 2048}}", with_header),
-        ("{httpHeaderName: x-user, maglev: {}}", with_header),
+        ("{httpHeaderName: x-user, maglev: {tableSize: 65537}}", with_header),
         ("{httpCookie: {name: user, ttl: 60s}}", with_cookie),
         ("{httpQueryParameterName: user}", with_parameter),
     ],

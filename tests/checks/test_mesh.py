@@ -34,6 +34,21 @@ async def test_one_sample_serves_all_checks_of_a_run(cluster: Any) -> None:
     assert len(probe.asked) == 2
 
 
+async def test_a_load_can_come_from_a_pod_of_the_lab(cluster: Any, pod: Any, output: Any) -> None:
+    request = Request("http://staff/", 5)
+    cluster.on_exec = lambda namespace, name, command: ExecResult(0, output(v2=5), b"")
+    measured = await mesh_of(cluster, Probe()).measure_from(pod("desk"), request)
+    assert measured.counts == {"v2": 5}
+    [(namespace, name, command, *_)] = cluster.execs
+    assert (namespace, name, command) == ("fleet", "desk", request.command())
+
+
+async def test_a_pod_that_can_send_no_load_cannot_be_judged(cluster: Any, pod: Any) -> None:
+    cluster.on_exec = lambda namespace, name, command: ExecResult(1, b"", b"No module named probe")
+    with pytest.raises(CannotJudge, match="the load generator in pod desk failed: No module named probe"):
+        await mesh_of(cluster, Probe()).measure_from(pod("desk"), Request("http://staff/", 5))
+
+
 async def test_objects_are_listed_once(cluster: Any, pod: Any) -> None:
     mesh = mesh_of(cluster, Probe())
     cluster.add("pods", pod("a"))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from meshdojo.checks.measurement import Measurement, Request
 from meshdojo.checks.outcome import CannotJudge
 from meshdojo.checks.pods import PROXY, has_sidecar, is_ready
-from meshdojo.checks.probe import NAMESPACES, Probe
+from meshdojo.checks.probe import NAMESPACES, Probe, read
 from meshdojo.cluster.client import Object
 from meshdojo.cluster.errors import StatusError
 from meshdojo.cluster.http import HTTPClient
@@ -31,6 +31,14 @@ class Mesh:
         if request not in self._measured:
             self._measured[request] = await self._probe.measure(request)
         return self._measured[request]
+
+    async def measure_from(self, pod: Object, request: Request) -> Measurement:
+        """Send a load from one of the lab's pods, where who sends it matters; `request.place` plays no part.
+
+        Every image of ours can send one (`apps/Dockerfile`). Raises CannotJudge when the pod's does not.
+        """
+        result = await self.run(pod, request.command(), seconds=request.deadline + request.timeout)
+        return read(result, request, f"the load generator in pod {pod['metadata']['name']}")
 
     async def list(self, resource: str, namespace: str | None = None) -> list[Object]:
         """The objects of a resource. Raises CannotJudge for a kind that the cluster does not know."""

@@ -14,6 +14,7 @@ from meshdojo.checks.pods import has_sidecar, is_ready
 from meshdojo.cluster.client import Object
 from meshdojo.cluster.errors import StatusError
 from meshdojo.cluster.http import HTTPClient
+from meshdojo.cluster.streams import ExecResult
 
 NAMESPACES: Mapping[Place, str] = {"inside": "meshdojo-probe", "outside": "meshdojo-outside"}
 CONTAINER = "probe"
@@ -53,17 +54,7 @@ class Probe:
         except StatusError as error:
             self._pods.clear()
             raise CannotJudge(f"the probe in {namespace} cannot be used: {error}", _REMEDY) from error
-        if result.exit_code != 0:
-            said = result.stderr.decode(errors="replace").strip().splitlines()
-            raise CannotJudge(f"the probe in {namespace} failed: {said[-1] if said else result.exit_code}", _REMEDY)
-        try:
-            measured = Measurement.parse(result.stdout)
-        except (ValueError, KeyError) as error:
-            raise CannotJudge(f"the probe in {namespace} printed what is no result: {error}", _REMEDY) from error
-        if unresolved := measured.errors.get("unresolved"):
-            example = measured.examples.get("unresolved", "")
-            raise CannotJudge(f"{unresolved} requests to {request.url}: the name does not resolve ({example})", _REMEDY)
-        return measured
+        return read(result, request, f"the probe in {namespace}")
 
     async def _present(self) -> bool:
         try:
@@ -107,6 +98,21 @@ class Probe:
         except StatusError as error:
             if error.code != 404:
                 raise
+
+
+def read(result: ExecResult, request: Request, who: str) -> Measurement:
+    """What a load generator (`who`, in words) printed. Raises CannotJudge when that is no measurement."""
+    if result.exit_code != 0:
+        said = result.stderr.decode(errors="replace").strip().splitlines()
+        raise CannotJudge(f"{who} failed: {said[-1] if said else result.exit_code}", _REMEDY)
+    try:
+        measured = Measurement.parse(result.stdout)
+    except (ValueError, KeyError) as error:
+        raise CannotJudge(f"{who} printed what is no result: {error}", _REMEDY) from error
+    if unresolved := measured.errors.get("unresolved"):
+        example = measured.examples.get("unresolved", "")
+        raise CannotJudge(f"{unresolved} requests to {request.url}: the name does not resolve ({example})", _REMEDY)
+    return measured
 
 
 def is_outdated(pod: Object, istiod: Object | None) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from meshdojo.istio.models.common import ConnectionPoolSettings, HTTPSettings
 from meshdojo.istio.models.destination_rule import (
@@ -147,10 +148,26 @@ def _hash(settings: ConsistentHashLB, found: Findings) -> None:
     cookie = settings.http_cookie
     if cookie:
         found.refuse_if(not cookie.name, "name required for HttpCookie")
-    if settings.maglev and settings.maglev.table_size:
+        found.refuse_all(_attributes([one.name for one in cookie.attributes]))
+    if settings.minimum_ring_size:
+        found.warn(
+            "consistent hash MinimumRingSize is deprecated, use ConsistentHashLB's RingHash configuration instead"
+        )
+        if settings.ring_hash or settings.maglev:
+            found.refuse("only one of MinimumRingSize or Maglev/Ringhash can be specified")
+    if settings.maglev:
         size = settings.maglev.table_size
-        found.refuse_if(not _prime(size), "tableSize must be a prime number for maglev")
+        found.refuse_if(not size, "tableSize must be set for maglev")
         found.refuse_if(size >= 5000011, "tableSize must be less than 5000011 for maglev")
+        found.refuse_if(not _prime(size), "tableSize must be a prime number for maglev")
+
+
+def _attributes(given: list[str]) -> Iterator[str]:
+    for index, name in enumerate(given):
+        if not name:
+            yield "cookie attribute name cannot be empty"
+        elif name in given[:index]:
+            yield f"duplicate cookie attribute name: {name}"
 
 
 def _prime(number: int) -> bool:

@@ -247,6 +247,8 @@ def _mirrors(route: HTTPRoute, found: Findings) -> None:
         _destination(mirror.destination, found)
         if mirror.percentage:
             found.refuse_all(names.percent(mirror.percentage.value))
+    if route.mirror_percent is not None:
+        found.warn('using deprecated setting "mirrorPercent", use "mirrorPercentage" instead')
     if (route.mirror_percent or 0) > 100:
         found.refuse(f"mirror_percent must have a max value of 100 (it has {route.mirror_percent})")
     if route.mirror_percentage:
