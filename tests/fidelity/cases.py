@@ -4,6 +4,7 @@ A topic's file (``cases/TOPIC.yaml``) has the keys
 
 * ``about``: what the topic is about;
 * ``namespace``: where it runs (``fid-TOPIC``, made for it and deleted afterwards, unless it says ``fleet``);
+* ``fleet``: whether the fleet must run (it does, unless this says ``false``);
 * ``inject``: whether that namespace gets sidecars;
 * ``files``: name -> content, in the directory where the commands run;
 * ``setup``: a script that must succeed, and is not compared;
@@ -21,7 +22,7 @@ from typing import Any
 import yaml
 
 HERE = Path(__file__).parent
-KEYS = {"about", "namespace", "inject", "files", "setup", "cases"}
+KEYS = {"about", "namespace", "fleet", "inject", "files", "setup", "cases"}
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Topic:
     cases: tuple[Case, ...]
     namespace: str
     own: bool
+    fleet: bool = True
     inject: bool = False
     files: Mapping[str, str] = field(default_factory=dict)
     setup: str = ""
@@ -70,6 +72,7 @@ def _topic(path: Path) -> Topic:
         cases=tuple(_case(name, value) for name, value in data["cases"].items()),
         namespace=namespace,
         own="namespace" not in data,
+        fleet=data.get("fleet", True),
         inject=data.get("inject", False),
         files=data.get("files", {}),
         setup=data.get("setup", ""),

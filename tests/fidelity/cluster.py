@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,8 @@ class Cluster:
     def run(self, topics: Iterable[Topic], jobs: int = 4) -> dict[str, dict[str, Outcome]]:
         """The outcomes of every case of every topic; topics run side by side, the cases of one in order."""
         chosen = list(topics)
-        with self._fleet(), ThreadPoolExecutor(jobs) as pool:
+        fleet = self._fleet() if any(topic.fleet for topic in chosen) else nullcontext()
+        with fleet, ThreadPoolExecutor(jobs) as pool:
             return dict(zip((topic.name for topic in chosen), pool.map(self._topic, chosen), strict=True))
 
     @contextmanager

@@ -15,6 +15,7 @@ from meshdojo.embedded.certificates import write_serving_certificate
 from meshdojo.kubernetes.api import Api
 from meshdojo.kubernetes.bootstrap import NAMESPACES, bootstrap
 from meshdojo.kubernetes.journal import Journal
+from meshdojo.kubernetes.requests import ADMIN
 from meshdojo.kubernetes.server import Server
 from meshdojo.kubernetes.store import Store
 from meshdojo.network import Block
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 def served(directory: Path, node: FakeNode, port: int = 0) -> tuple[Api, Server]:
     write_serving_certificate(directory, ["127.0.0.1"])
-    api = Api(Store(Journal(directory / "journal")), Block(0))
+    api = Api(Store(Journal(directory / "journal")), Block(0), tokens={"secret": ADMIN})
     certificate, key = directory / "server.crt", directory / "server.key"
     return api, Server(api, node, host="127.0.0.1", port=port, certificate=certificate, key=key)
 
@@ -59,10 +60,9 @@ def test_stopping_ends_watches_and_lets_go_of_the_port(tmp_path: Path, cluster: 
         api, server = served(tmp_path, cluster.node)
         await server.start()
         await bootstrap(api, host="127.0.0.1", port=server.port)
-        token = await issue(api)
         context = ssl.create_default_context(cafile=str(tmp_path / "ca.crt"))
         url = f"https://127.0.0.1:{server.port}/api/v1/pods"
-        headers = {"authorization": f"Bearer {token}"}
+        headers = {"authorization": "Bearer secret"}
         async with httpx.AsyncClient(verify=context, headers=headers) as client:
             async with client.stream("GET", url, params={"watch": "1"}) as answer:
                 stopping = asyncio.create_task(server.stop())
@@ -73,12 +73,6 @@ def test_stopping_ends_watches_and_lets_go_of_the_port(tmp_path: Path, cluster: 
         return body.decode()
 
     assert asyncio.run(asyncio.wait_for(scenario(), 30)) == ""
-
-
-async def issue(api: Api) -> str:
-    await api.create("serviceaccounts", {"metadata": {"name": "default"}}, "default")
-    request = await api.create("serviceaccounts", {}, "default", subresource="token", name="default")
-    return str(request["status"]["token"])
 
 
 def test_an_address_in_use_is_an_error(tmp_path: Path, cluster: Cluster) -> None:

@@ -19,13 +19,10 @@ from meshdojo.kubernetes.bootstrap import bootstrap
 from meshdojo.kubernetes.controllers.manager import Controllers
 from meshdojo.kubernetes.controllers.nodes import NodeFacts
 from meshdojo.kubernetes.journal import Journal
-from meshdojo.kubernetes.requests import User
+from meshdojo.kubernetes.requests import ADMIN
 from meshdojo.kubernetes.server import Server
 from meshdojo.kubernetes.store import Store
 from meshdojo.kubernetes.version import VERSION
-
-# Source: the admin kubeconfig of kubeadm; system:masters is above authorisation.
-ADMIN = User("kubernetes-admin", ("system:masters", "system:authenticated"))
 
 
 class Cluster:

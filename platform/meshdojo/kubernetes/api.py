@@ -11,12 +11,14 @@ from meshdojo.kubernetes import crds, errors
 from meshdojo.kubernetes.admission.chain import Chain
 from meshdojo.kubernetes.admission.namespaces import NamespaceLifecycle
 from meshdojo.kubernetes.admission.pods import PodDefaults
+from meshdojo.kubernetes.admission.rbac import Escalation
 from meshdojo.kubernetes.admission.serviceaccounts import ServiceAccounts
 from meshdojo.kubernetes.admission.webhooks.calls import Caller, Transport
 from meshdojo.kubernetes.admission.webhooks.plugins import MutatingWebhooks, ValidatingWebhooks
 from meshdojo.kubernetes.allocator import Allocator
 from meshdojo.kubernetes.auth.authentication import Authenticator
-from meshdojo.kubernetes.auth.authorization import AlwaysAllow, Authorizer
+from meshdojo.kubernetes.auth.authorization import Authorizer
+from meshdojo.kubernetes.auth.rbac import RBAC
 from meshdojo.kubernetes.auth.reviews import Reviews
 from meshdojo.kubernetes.auth.tokens import TokenSigner
 from meshdojo.kubernetes.deletion import Deleter
@@ -50,19 +52,25 @@ class Api:
     ) -> None:
         """`signer` makes and verifies the tokens of service accounts; without one they end with the process.
 
-        `tokens` are static bearer tokens and whose they are. `authorizer` decides about requests over HTTP.
+        `tokens` are static bearer tokens and whose they are. `authorizer` decides about requests over HTTP in place of
+        roles and bindings.
         """
         self.store = store
         self.signer = signer or TokenSigner()
         self.catalogue = Catalogue.builtin()
         self.block = block
         self.authenticator = Authenticator(store, self.signer, tokens or {})
-        self.authorizer = authorizer or AlwaysAllow()
-        self.reviews = Reviews(self.authenticator, self.authorizer)
-        self._caller = Caller(store)
+        rbac = RBAC(store)
+        self.authorizer = authorizer or rbac
+        self.reviews = Reviews(self.authenticator, self.authorizer, rbac)
         self._caller = Caller(store)
         self.admission = Chain(
-            plugins=[NamespaceLifecycle(store, self.catalogue), ServiceAccounts(store), PodDefaults()],
+            plugins=[
+                NamespaceLifecycle(store, self.catalogue),
+                ServiceAccounts(store),
+                PodDefaults(),
+                Escalation(rbac, self.authorizer),
+            ],
             webhooks=[
                 MutatingWebhooks(store, self.catalogue, self._caller),
                 ValidatingWebhooks(store, self.catalogue, self._caller),

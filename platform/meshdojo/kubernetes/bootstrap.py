@@ -1,4 +1,4 @@
-"""What exists in every cluster before anyone asks: the first namespaces and the service of the API itself.
+"""What exists in every cluster before anyone asks: namespaces, roles, and the service of the API itself.
 
 Source: pkg/controlplane/controller of Kubernetes (systemnamespaces, kubernetesservice).
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from meshdojo.cluster.client import Object
 from meshdojo.kubernetes.api import Api
+from meshdojo.kubernetes.auth import policy
 
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 
@@ -15,6 +16,8 @@ async def bootstrap(api: Api, *, host: str, port: int) -> None:
     """Create what is missing. `host` and `port` are where the API listens; its service leads there."""
     for name in NAMESPACES:
         await _keep(api, "namespaces", {"metadata": {"name": name}})
+    for resource, obj in policy.objects():
+        await _keep_policy(api, resource, obj)
     await _keep(api, "services", _service(str(api.block.services[1]), port), "default")
     await _keep(api, "endpointslices.discovery.k8s.io", _slice(host, port), "default")
 
@@ -26,6 +29,17 @@ async def _keep(api: Api, resource: str, obj: Object, namespace: str | None = No
         await api.create(resource, obj, namespace)
     else:
         await api.patch(resource, name, obj, namespace)
+
+
+async def _keep_policy(api: Api, resource: str, obj: Object) -> None:
+    """Create a role or binding, or undo changes to one; rules of aggregated ones are the controller's."""
+    current = api.store.get(resource, "", obj["metadata"]["name"])
+    if current is None:
+        await api.create(resource, obj)
+        return
+    changed = {field: obj[field] for field in ("rules", "subjects") if obj.get(field) not in (None, current.get(field))}
+    if changed:
+        await api.patch(resource, obj["metadata"]["name"], changed)
 
 
 def _service(address: str, port: int) -> Object:

@@ -160,9 +160,19 @@ def unauthorized() -> StatusError:
 
 def forbidden(resource: Resource, name: str, words: str, causes: list[dict[str, str]] | None = None) -> StatusError:
     """``pods "web" is forbidden: words`` (without a name: ``pods is forbidden: words``)."""
-    subject = f'{resource.name} "{name}"' if name else resource.name
-    details = _details(resource, name, **({"causes": causes} if causes else {}))
-    return StatusError(403, "Forbidden", f"{subject} is forbidden: {words}", details)
+    details = {"causes": causes} if causes else {}
+    return forbidden_resource(resource.group, resource.plural, name, words, **details)
+
+
+def forbidden_resource(group: str, plural: str, name: str, words: str, **details: Any) -> StatusError:
+    """`forbidden` for what need not be served."""
+    qualified = f"{plural}.{group}" if group else plural
+    subject = f'{qualified} "{name}"' if name else qualified
+    named = {"name": name} if name else {}
+    grouped = {"group": group} if group else {}
+    return StatusError(
+        403, "Forbidden", f"{subject} is forbidden: {words}", {**named, **grouped, "kind": plural, **details}
+    )
 
 
 def namespace_terminating(resource: Resource, name: str, namespace: str) -> StatusError:

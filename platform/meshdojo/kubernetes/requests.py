@@ -31,7 +31,8 @@ class User:
         return info
 
 
-ADMIN = User("kubernetes-admin", ("system:masters", "system:authenticated"))
+# Who the kubeconfig of kubeadm is for.
+ADMIN = User("kubernetes-admin", ("kubeadm:cluster-admins", "system:authenticated"))
 ANONYMOUS = User("system:anonymous", ("system:unauthenticated",))
 # What runs in the API server's own process: controllers, the kubelet.
 SYSTEM = User("system:apiserver", ("system:masters", "system:authenticated"))

@@ -47,17 +47,21 @@ def test_without_a_token(http: httpx.Client) -> None:
     basic = http.get(CONFIG_MAPS, headers={"authorization": "Basic YTpi"})
     healthy = http.get("/readyz", headers={"authorization": ""})
 
-    for answer in (refused, wrong, basic):
-        assert answer.status_code == 401
-        assert answer.json() == {
-            "kind": "Status",
-            "apiVersion": "v1",
-            "metadata": {},
-            "status": "Failure",
-            "message": "Unauthorized",
-            "reason": "Unauthorized",
-            "code": 401,
-        }
+    for answer in (refused, basic):
+        assert answer.status_code == 403
+        assert answer.json()["message"].startswith(
+            'configmaps is forbidden: User "system:anonymous" cannot list resource "configmaps" in API group ""'
+        )
+    assert wrong.status_code == 401
+    assert wrong.json() == {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Failure",
+        "message": "Unauthorized",
+        "reason": "Unauthorized",
+        "code": 401,
+    }
     assert healthy.text == "ok"
 
 
@@ -269,3 +273,22 @@ def test_deprecated_kinds_warn(http: httpx.Client) -> None:
 def test_warnings_fit_into_a_header() -> None:
     assert warning_header('say "hi"\nü') == '299 - "say \\"hi\\" ?"'
     assert len(warning_header("x" * 1000)) < 300
+
+
+@pytest.mark.parametrize(
+    ("agent", "query", "indented"),
+    [
+        ("curl/8.16.0", "", True),
+        ("Mozilla/5.0 (X11)", "", True),
+        ("kubectl/v1.34.4", "", False),
+        ("kubectl/v1.34.4", "?pretty=true", True),
+        ("curl/8.16.0", "?pretty=false", False),
+    ],
+)
+def test_people_get_json_that_can_be_read(http: httpx.Client, agent: str, query: str, indented: bool) -> None:
+    found = http.get(CONFIG_MAPS + query, headers={"user-agent": agent})
+    missing = http.get("/api/v1/nosuch" + query, headers={"user-agent": agent})
+    for answer in (found, missing):
+        assert answer.json()["apiVersion"] == "v1"
+        assert answer.text.startswith('{\n  "') is indented
+        assert answer.text.endswith("}") is indented

@@ -21,12 +21,10 @@ class Authenticator:
         self._static = dict(static)
 
     def authenticate(self, authorization: str) -> User | None:
-        """The user of an Authorization header; None without one. Raises StatusError 401."""
-        if not authorization:
-            return None
+        """The user of an Authorization header; None without a bearer token. Raises StatusError 401."""
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer":
-            raise errors.unauthorized()
+            return None
         try:
             return self.user(token.strip())
         except InvalidToken:

@@ -34,15 +34,3 @@ class Authorizer(Protocol):
     """Decides about every request that comes over HTTP."""
 
     def authorize(self, access: Access) -> Decision: ...
-
-
-class AlwaysAllow:
-    """Every authenticated user may do everything; nobody else may do more than look at health and version."""
-
-    _PUBLIC = ("/healthz", "/livez", "/readyz", "/version")
-
-    def authorize(self, access: Access) -> Decision:
-        """By group membership alone."""
-        if "system:authenticated" in access.user.groups:
-            return Decision(True)
-        return Decision(access.path.startswith(self._PUBLIC))

@@ -12,6 +12,7 @@ from meshdojo.cluster.client import Object
 from meshdojo.kubernetes import errors
 from meshdojo.kubernetes.auth.authentication import Authenticator
 from meshdojo.kubernetes.auth.authorization import Access, Authorizer
+from meshdojo.kubernetes.auth.rbac import RBAC
 from meshdojo.kubernetes.auth.tokens import ISSUER, InvalidToken, TokenSigner
 from meshdojo.kubernetes.errors import FieldError
 from meshdojo.kubernetes.requests import User
@@ -26,9 +27,10 @@ _BINDABLE = {"Pod": "pods", "Secret": "secrets"}
 class Reviews:
     """Answers the kinds of authentication.k8s.io and authorization.k8s.io."""
 
-    def __init__(self, authenticator: Authenticator, authorizer: Authorizer) -> None:
+    def __init__(self, authenticator: Authenticator, authorizer: Authorizer, rbac: RBAC) -> None:
         self._authenticator = authenticator
         self._authorizer = authorizer
+        self._rbac = rbac
 
     def answer(self, resource: Resource, review: Object, user: User) -> Object:
         """The review with its status. Raises StatusError 400, 422."""
@@ -39,7 +41,7 @@ class Reviews:
             case "tokenreviews":
                 status = self._token(spec)
             case "selfsubjectrulesreviews":
-                status = _everything()
+                status = self._rules(spec, user)
             case "selfsubjectaccessreviews":
                 status = self._access(resource, spec, user)
             case _:
@@ -56,6 +58,23 @@ class Reviews:
         except InvalidToken as error:
             return {"user": {}, "error": str(error)}
         return {"authenticated": True, "user": user.info(), "audiences": audiences}
+
+    def _rules(self, spec: Object, user: User) -> Object:
+        """Source: pkg/registry/authorization/selfsubjectrulesreview."""
+        namespace = spec.get("namespace", "")
+        if not namespace:
+            raise errors.bad_request("no namespace on request")
+        rules, problems = self._rbac.rules(user, namespace)
+        status: Object = {
+            "resourceRules": [_resource_rule(rule) for rule in rules if rule.get("resources")],
+            "nonResourceRules": [
+                {"verbs": rule["verbs"], "nonResourceURLs": rule["nonResourceURLs"]}
+                for rule in rules
+                if rule.get("nonResourceURLs")
+            ],
+            "incomplete": False,
+        }
+        return {**status, "evaluationError": ", ".join(problems)} if problems else status
 
     def _access(self, resource: Resource, spec: Object, user: User) -> Object:
         attributes, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
@@ -89,13 +108,8 @@ def _subject(resource: Resource, spec: Object) -> User:
     return User(spec.get("user", ""), tuple(spec.get("groups") or ()), spec.get("uid", ""))
 
 
-def _everything() -> Object:
-    rule = {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}
-    return {
-        "resourceRules": [rule],
-        "nonResourceRules": [{"verbs": ["*"], "nonResourceURLs": ["*"]}],
-        "incomplete": False,
-    }
+def _resource_rule(rule: Object) -> Object:
+    return {field: rule[field] for field in ("verbs", "apiGroups", "resources", "resourceNames") if rule.get(field)}
 
 
 def issue_token(store: Store, signer: TokenSigner, account: Object, request: Object) -> Object:

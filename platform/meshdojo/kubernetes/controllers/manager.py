@@ -12,6 +12,7 @@ from typing import Self
 
 from meshdojo.cluster.client import Client
 from meshdojo.cluster.informer import Informers
+from meshdojo.kubernetes.controllers.clusterroles import ClusterRoleAggregation
 from meshdojo.kubernetes.controllers.controller import Cluster, Controller
 from meshdojo.kubernetes.controllers.cronjobs import CronJobController
 from meshdojo.kubernetes.controllers.daemonsets import DaemonSetController
@@ -62,6 +63,7 @@ class Controllers:
             NamespaceController(cluster, everything),
             GarbageCollector(client, everything),
             EventTTL(cluster),
+            ClusterRoleAggregation(cluster),
         )
 
     async def __aenter__(self) -> Self:

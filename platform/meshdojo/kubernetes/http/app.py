@@ -13,12 +13,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from meshdojo.kubernetes import errors
 from meshdojo.kubernetes.api import Api
 from meshdojo.kubernetes.auth.authorization import Access
+from meshdojo.kubernetes.auth.impersonation import given_groups, impersonated, needed
 from meshdojo.kubernetes.http.documents import Documents
 from meshdojo.kubernetes.http.negotiation import MAX_BODY_BYTES
 from meshdojo.kubernetes.http.paths import ResourcePath
 from meshdojo.kubernetes.http.queries import flag
 from meshdojo.kubernetes.http.resources import ResourceHandler
-from meshdojo.kubernetes.http.responses import failure, not_found
+from meshdojo.kubernetes.http.responses import failure, for_people, not_found, pretty
 from meshdojo.kubernetes.node import Node
 from meshdojo.kubernetes.requests import ANONYMOUS, User
 
@@ -68,6 +69,8 @@ class App:
         if scope["type"] == "websocket" and isinstance(answer, Response):
             await _refuse_websocket(answer, send)
             return
+        if isinstance(answer, Response) and for_people(scope):
+            answer = pretty(answer)
         await answer(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive) -> ASGIApp:
@@ -93,16 +96,20 @@ class App:
         return await self._resources.handle(request, path, user, verb)
 
     def _user(self, scope: Scope) -> User:
-        headers = dict(scope["headers"])
-        authorization = headers.get(b"authorization", b"").decode("latin-1")
-        return self._api.authenticator.authenticate(authorization) or ANONYMOUS
+        headers = scope["headers"]
+        authorization = dict(headers).get(b"authorization", b"").decode("latin-1")
+        user = self._api.authenticator.authenticate(authorization) or ANONYMOUS
+        wanted = impersonated(headers)
+        if wanted is None:
+            return user
+        for access in needed(user, wanted, given_groups(headers)):
+            self._authorize(access)
+        return wanted
 
     def _authorize(self, access: Access) -> None:
         decision = self._api.authorizer.authorize(access)
         if decision.allowed:
             return
-        if access.user is ANONYMOUS:
-            raise errors.unauthorized()
         raise self._denied(access, decision.reason)
 
     def _denied(self, access: Access, reason: str) -> errors.StatusError:
@@ -112,9 +119,8 @@ class App:
         subresource = f"/{access.subresource}" if access.subresource else ""
         where = f'in the namespace "{access.namespace}"' if access.namespace else "at the cluster scope"
         words += f' resource "{access.resource}{subresource}" in API group "{access.group}" {where}'
-        served = self._api.catalogue.versions_of(access.group, access.resource)
         words = f"{words}: {reason}" if reason else words
-        return errors.forbidden(served[0], access.name, words) if served else errors.unknown_resource()
+        return errors.forbidden_resource(access.group, access.resource, access.name, words)
 
     def _proxying(self) -> Proxy:
         if self._proxy is None:

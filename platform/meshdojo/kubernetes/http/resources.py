@@ -17,7 +17,7 @@ from meshdojo.kubernetes.http.forms import FORMS, show
 from meshdojo.kubernetes.http.lists import list_objects
 from meshdojo.kubernetes.http.negotiation import Accepted, negotiate, read_json, read_yaml
 from meshdojo.kubernetes.http.paths import ResourcePath
-from meshdojo.kubernetes.http.queries import delete_options, flag, write_options
+from meshdojo.kubernetes.http.queries import delete_options, write_options
 from meshdojo.kubernetes.http.responses import answer
 from meshdojo.kubernetes.http.watches import WatchStream
 from meshdojo.kubernetes.patches.patch import APPLY, CONTENT_TYPES, STRATEGIC
@@ -77,8 +77,7 @@ class ResourceHandler:
 
     def _shown(self, request: Request, resource: Resource, value: Object, accepted: Accepted) -> Response:
         body = show(resource, value, accepted.form, request.query_params)
-        pretty = "pretty" in request.query_params and flag(request.query_params, "pretty")
-        return answer(body, media_type=accepted.media_type, warnings=deprecations(resource), pretty=pretty)
+        return answer(body, media_type=accepted.media_type, warnings=deprecations(resource))
 
     def _watch(self, request: Request, path: ResourcePath, resource: Resource) -> WatchStream:
         accepted = negotiate(request.headers.get("accept", "").replace(";stream=watch", ""), FORMS)

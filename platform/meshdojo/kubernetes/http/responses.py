@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import parse_qsl
 
+import orjson
 from starlette.responses import Response
+from starlette.types import Scope
 
 from meshdojo.kubernetes import errors
 from meshdojo.kubernetes.http.negotiation import JSON, write
+from meshdojo.kubernetes.http.queries import flag
 
 _MAX_WARNING = 256
 
@@ -36,6 +40,26 @@ def failure(error: errors.StatusError, warnings: Iterable[str] = ()) -> Response
 def not_found() -> Response:
     """What a path that nothing serves gets: plain text."""
     return Response("404 page not found\n", 404, media_type="text/plain")
+
+
+def for_people(scope: Scope) -> bool:
+    """Whether an answer is to be indented: ``?pretty`` decides, else who asks. Source: isPrettyPrint."""
+    query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+    if "pretty" in query:
+        return flag(query, "pretty")
+    agent = dict(scope["headers"]).get(b"user-agent", b"")
+    return bool(agent.startswith((b"curl", b"Wget", b"Mozilla/5.0")))
+
+
+def pretty(response: Response) -> Response:
+    """The same answer with its JSON indented; as it is when it holds none."""
+    if not response.headers.get("content-type", "").startswith(JSON) or not response.body:
+        return response
+    body = write(orjson.loads(response.body), pretty=True).rstrip(b"\n")
+    indented = Response(body, response.status_code)
+    indented.raw_headers = [(name, value) for name, value in response.raw_headers if name != b"content-length"]
+    indented.headers["content-length"] = str(len(body))
+    return indented
 
 
 def warning_header(text: str) -> str:
