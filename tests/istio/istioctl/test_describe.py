@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from meshdojo.istio.istioctl.describe import Mesh, effective_mode, pod_lines, service_lines
+from meshdojo.istio.istioctl.describe import Mesh, effective_mode, pod_lines, port_modes, service_lines
 from meshdojo.istio.models.destination_rule import DestinationRule
 from meshdojo.istio.models.peer_authentication import PeerAuthentication
 from meshdojo.istio.models.virtual_service import VirtualService
@@ -141,3 +141,23 @@ def policy(name: str, namespace: str, mode: str, created: str = "", **labels: st
 def test_the_mode_that_holds(policies: list[PeerAuthentication], mode: str, applied: list[str]) -> None:
     found, by = effective_mode(POD, policies)
     assert (found, [one.name for one in by]) == (mode, applied)
+
+
+def test_the_modes_of_single_ports() -> None:
+    spec = {
+        "selector": {"matchLabels": {"app": "web"}},
+        "portLevelMtls": {"9090": {"mode": "PERMISSIVE"}, "8080": {}},
+    }
+    own = PeerAuthentication.parse({"metadata": {"name": "own", "namespace": "shop"}, "spec": spec})
+    policies = [own, policy("default", "shop", "STRICT")]
+    mode, applied = effective_mode(POD, policies)
+    assert port_modes(mode, applied) == {8080: "STRICT", 9090: "PERMISSIVE"}
+    lines = list(pod_lines(POD, Mesh("shop", [POD], [], [], [], policies)))
+    assert lines[-6:] == [
+        "   Workload mTLS mode: STRICT",
+        "   Port Level mTLS mode:",
+        "      8080: STRICT",
+        "      9090: PERMISSIVE",
+        "Applied PeerAuthentication:",
+        "   own.shop, default.shop",
+    ]

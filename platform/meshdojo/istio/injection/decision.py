@@ -40,10 +40,11 @@ def already_injected(metadata: Object) -> bool:
 
 def _any_matches(selectors: Iterable[Object] | None, labels: Mapping[str, str]) -> bool:
     """Whether one of the LabelSelectors matches; an empty one matches nothing here, as in the real injector."""
-    return any(selector and _matches(selector, labels) for selector in selectors or ())
+    return any(selector and selects(selector, labels) for selector in selectors or ())
 
 
-def _matches(selector: Object, labels: Mapping[str, str]) -> bool:
+def selects(selector: Object, labels: Mapping[str, str]) -> bool:
+    """Whether a LabelSelector matches; an empty one matches everything."""
     wanted: Mapping[str, str] = selector.get("matchLabels") or {}
     expressions: Iterable[Object] = selector.get("matchExpressions") or ()
     return all(labels.get(key) == value for key, value in wanted.items()) and all(

@@ -143,9 +143,9 @@ def service_lines(service: JSON, mesh: Mesh, pod: JSON | None) -> Iterator[str]:
     metadata = service["metadata"]
     yield f"Service: {mesh.shown(metadata['name'], metadata['namespace'])}"
     ports = service["spec"].get("ports") or []
-    for port in ports:
-        yield f"   Port: {_port(port)}"
     pods = [pod] if pod else [one for one in mesh.pods if _selects(service, one)]
+    for port in ports:
+        yield f"   Port: {_port(port, pods)}"
     for port in ports:
         inner = [*_configuration(service, mesh, pods, int(port["port"]))]
         if len(ports) > 1:
@@ -154,11 +154,26 @@ def service_lines(service: JSON, mesh: Mesh, pod: JSON | None) -> Iterator[str]:
         yield from inner
 
 
-def _port(port: JSON) -> str:
+def _port(port: JSON, pods: list[JSON]) -> str:
     name, number = str(port.get("name") or ""), int(port["port"])
     protocol = select_protocol(number, name, port.get("appProtocol"), port.get("protocol", "TCP")).value
     shown = "UnsupportedProtocol" if protocol.lower() in ("", "auto", "unsupported") else protocol.upper()
-    return f"{name} {number}/{shown} targets pod port {port.get('targetPort', number)}"
+    return f"{name} {number}/{shown} targets pod port {_target(port, pods)}"
+
+
+def _target(port: JSON, pods: list[JSON]) -> int | str:
+    """The number of the pods' port; a name stays one when no pod has a port of that name."""
+    target: int | str = port.get("targetPort", port["port"])
+    if isinstance(target, int):
+        return target
+    named = (
+        int(one["containerPort"])
+        for pod in pods
+        for container in pod["spec"]["containers"]
+        for one in container.get("ports") or ()
+        if one.get("name") == target
+    )
+    return next(named, target)
 
 
 def _configuration(service: JSON, mesh: Mesh, pods: list[JSON], port: int) -> Iterator[str]:
@@ -260,6 +275,9 @@ def _authentication(pod: JSON, mesh: Mesh) -> Iterator[str]:
     mode, applied = effective_mode(pod, mesh.authentications)
     yield "Effective PeerAuthentication:"
     yield f"   Workload mTLS mode: {mode}"
+    if ports := port_modes(mode, applied):
+        yield "   Port Level mTLS mode:"
+        yield from (f"      {port}: {own}" for port, own in ports.items())
     if applied:
         yield "Applied PeerAuthentication:"
         yield f"   {', '.join(f'{one.name}.{one.namespace}' for one in applied)}"
@@ -280,3 +298,9 @@ def effective_mode(pod: JSON, policies: list[PeerAuthentication]) -> tuple[str, 
     applied = [found[0] for found in layers if found]
     modes = (one.spec.mtls.mode for one in applied if one.spec.mtls and one.spec.mtls.mode != "UNSET")
     return next(modes, "PERMISSIVE"), applied
+
+
+def port_modes(mode: str, applied: Iterable[PeerAuthentication]) -> dict[int, str]:
+    """The modes of single ports, by number; a port whose own mode is not set has that of the workload."""
+    modes = {int(port): own.mode for one in applied for port, own in one.spec.port_level_mtls.items()}
+    return {port: mode if own == "UNSET" else own for port, own in sorted(modes.items())}

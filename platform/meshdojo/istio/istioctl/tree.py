@@ -226,6 +226,21 @@ EXPERIMENTAL = Command(
     aliases=("x", "exp"),
     commands=(
         Command(
+            "check-inject",
+            "Check the injection status or inject-ability of a given resource, explains why it is (or will be) "
+            "injected or not",
+            _lazy("check_inject"),
+            flags=(
+                Flag(
+                    "labels",
+                    "l",
+                    help="Check namespace and label pairs injection status, split multiple labels by commas",
+                ),
+            ),
+            arguments="[<type>/]<name>[.<namespace>] [flags]",
+            positional=True,
+        ),
+        Command(
             "describe",
             "Describe resource and related Istio configuration",
             aliases=("des",),

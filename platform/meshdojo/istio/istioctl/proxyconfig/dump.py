@@ -104,7 +104,12 @@ async def resolve(client: HTTPClient, invocation: Invocation) -> Target:
 
 
 async def _pod_of(client: HTTPClient, resource: str, namespace: str, name: str) -> Target:
-    owner = await client.get(resource, name, namespace)
+    try:
+        owner = await client.get(resource, name, namespace)
+    except StatusError as error:
+        if error.code != 404:
+            raise
+        raise CommandError(f'failed retrieving: {error} in the "{namespace}" namespace') from None
     selector = owner["spec"].get("selector") or {}
     labels = selector if resource == "services" else selector.get("matchLabels") or {}
     text = ",".join(f"{key}={value}" for key, value in labels.items())
