@@ -66,7 +66,7 @@ def mesh(measurement: Any, pod: Any) -> Any:
 
 
 def everything(namespace: Any, labels: Any) -> bool:
-    return labels.get("app") != "archive"
+    return bool(labels.get("app") != "archive")
 
 
 SIDECAR = {injection.PROXY: plan().requests}

@@ -163,7 +163,7 @@ def _port(port: JSON, pods: list[JSON]) -> str:
 
 def _target(port: JSON, pods: list[JSON]) -> int | str:
     """The number of the pods' port; a name stays one when no pod has a port of that name."""
-    target: int | str = port.get("targetPort", port["port"])
+    target: int | str = port["targetPort"] if "targetPort" in port else port["port"]
     if isinstance(target, int):
         return target
     named = (
