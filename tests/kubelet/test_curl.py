@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from meshdojo.kubelet.tools.curl import Curl, Transfer, main, write_out
+from meshdojo.kubelet.tools.curl_globs import BadPattern, expand
 from meshdojo.kubelet.tools.curl_options import UsageError, parse
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Type: text/plain\r\n\r\nhi\n"
@@ -229,3 +230,69 @@ def test_no_url(capsys: pytest.CaptureFixture[str]) -> None:
 def test_times_are_those_of_the_transfer() -> None:
     transfer = Transfer("http://a/", began=0.0, deadline=None, times={"total": 1.5, "connect": 0.25})
     assert write_out("%{time_connect} %{time_total} %{time_appconnect}", transfer) == "0.250000 1.500000 0.000000"
+
+
+def test_a_pattern_in_the_url_stands_for_several(serve: Serve) -> None:
+    server = serve(*[OK] * 6)
+    code, out, _ = curl("-s", "-o", "/dev/null", "-w", "%{url} ", server.url + "{a,b}?[1-3]")
+    assert code == 0
+    paths = [line.split(b" ")[1].decode() for line in server.requests]
+    assert paths == ["/a?1", "/a?2", "/a?3", "/b?1", "/b?2", "/b?3"]
+    assert out.split() == [server.url + path[1:] for path in paths]
+
+
+def test_globoff_leaves_patterns_alone(serve: Serve) -> None:
+    server = serve(OK)
+    assert curl("-sg", server.url + "?[1-3]")[0] == 0
+    assert server.requests[0].startswith(b"GET /?[1-3] ")
+
+
+def test_parallel_transfers_wait_side_by_side() -> None:
+    """All three are connected before the first is answered."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connections = [listener.accept()[0] for _ in range(3)]
+            for connection in connections:
+                connection.recv(65536)
+                connection.sendall(OK)
+                connection.close()
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/?[1-3]"
+        code, out, _ = curl("-s", "-Z", "--parallel-immediate", "-w", "%{http_code}\n", url)
+        thread.join()
+    assert (code, out) == (0, "hi\n200\n" * 3)
+
+
+def test_one_failure_among_parallel_transfers_is_the_exit_code(serve: Serve) -> None:
+    server = serve(OK)
+    assert curl("-s", "-Z", "--parallel-max", "1", server.url, "http://127.0.0.1:1/")[0] == 7
+
+
+@pytest.mark.parametrize(
+    ("url", "urls"),
+    [
+        ("http://a/", ["http://a/"]),
+        ("http://a/[08-10]", ["http://a/08", "http://a/09", "http://a/10"]),
+        ("http://a/[0-10:5]", ["http://a/0", "http://a/5", "http://a/10"]),
+        ("http://a/[a-c]", ["http://a/a", "http://a/b", "http://a/c"]),
+        ("http://a/[A-C:2]", ["http://a/A", "http://a/C"]),
+        ("http://{a,b}/", ["http://a/", "http://b/"]),
+        ("http://[::1]:80/", ["http://[::1]:80/"]),
+        ("http://a/\\[1-2\\]", ["http://a/[1-2]"]),
+    ],
+)
+def test_patterns(url: str, urls: list[str]) -> None:
+    assert expand(url) == urls
+
+
+@pytest.mark.parametrize("url", ["http://a/[3-1]", "http://a/[x]", "http://a/[1-2:0]", "http://a/[0-999999]"])
+def test_a_pattern_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(BadPattern, match="URL position"):
+        expand(url)
+    code, _, said = curl("-sS", url)
+    assert code == 3
+    assert said.startswith("curl: (3)")
+    assert curl("-s", url) == (3, "", "")

@@ -1,25 +1,29 @@
 """``curl`` for pods: HTTP and HTTPS through the pod's own network, with curl's words and exit codes.
 
 There is no curl that the mesh could capture on the host, since only Python programs run under the runner. This one
-covers what is typed at a mesh: methods, headers, bodies, redirects, time limits, TLS, ``-v``, ``-w``; and
-``telnet://HOST:PORT`` for plain TCP. Exit codes and texts are those of curl 8.16.
+covers what is typed at a mesh: methods, headers, bodies, redirects, time limits, TLS, ``-v``, ``-w``, patterns in URLs,
+``-Z`` for many at once; and ``telnet://HOST:PORT`` for plain TCP. Exit codes and texts are those of curl 8.16.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 import select
 import socket
 import ssl
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import IO
 from urllib.parse import SplitResult, urljoin, urlsplit
 
+from meshdojo.kubelet.tools.curl_globs import BadPattern, expand
 from meshdojo.kubelet.tools.curl_options import TRY_HELP, VERSION, Options, UsageError, parse
 
 CHUNK = 64 * 1024
@@ -102,11 +106,39 @@ class Curl:
         self.last: Transfer | None = None
 
     def run(self) -> int:
-        """All transfers, one after the other: the exit code of the last."""
+        """All transfers, one after the other: the exit code of the last. With ``-Z`` side by side, each in a thread."""
+        try:
+            urls = self._urls()
+        except BadPattern as error:
+            if not self._options.silent or self._options.show_error:
+                self._say(f"curl: (3) {error}")
+            return 3
+        if self._options.parallel:
+            return self._side_by_side(urls)
         code = 0
-        for url in self._options.urls:
+        for url in urls:
             code = self._with_retries(url)
         return code
+
+    def _urls(self) -> list[str]:
+        given = self._options.urls
+        return given if self._options.globoff else [one for url in given for one in expand(url)]
+
+    def _side_by_side(self, urls: list[str]) -> int:
+        """The output of each transfer appears as a whole, when it is done."""
+        lock = threading.Lock()
+
+        def transfer(url: str) -> int:
+            buffer = io.BytesIO()
+            code = Curl(self._options, buffer, self._stderr)._with_retries(url)
+            with lock, contextlib.suppress(BrokenPipeError):
+                self._stdout.write(buffer.getvalue())
+                self._stdout.flush()
+            return code
+
+        with ThreadPoolExecutor(max(1, min(self._options.parallel_max, len(urls)))) as pool:
+            failed = [code for code in pool.map(transfer, urls) if code]
+        return failed[-1] if failed else 0
 
     def _with_retries(self, url: str) -> int:
         for attempt in range(self._options.retries + 1):

@@ -33,6 +33,9 @@ class Options:
     fail_with_body: bool = False
     get: bool = False
     remote_name: bool = False
+    globoff: bool = False
+    parallel: bool = False
+    parallel_max: int = 50
     method: str = ""
     headers: list[str] = field(default_factory=list)
     data: list[bytes] = field(default_factory=list)
@@ -72,7 +75,8 @@ _FLAGS = {
     "silent": "silent", "show-error": "show_error", "include": "include", "show-headers": "include",
     "head": "head", "verbose": "verbose", "insecure": "insecure", "location": "location", "fail": "fail",
     "fail-with-body": "fail_with_body", "get": "get", "version": "version", "help": "help",
-    "remote-name": "remote_name", "retry-connrefused": "retry_connection_refused",
+    "remote-name": "remote_name", "retry-connrefused": "retry_connection_refused", "globoff": "globoff",
+    "parallel": "parallel",
 }  # fmt: skip
 _TEXTS = {
     "request": "method", "output": "output", "dump-header": "dump_header", "write-out": "write_out",
@@ -81,12 +85,13 @@ _TEXTS = {
 }  # fmt: skip
 _NUMBERS = {
     "max-time": "max_time", "connect-timeout": "connect_timeout", "max-redirs": "max_redirects",
-    "retry": "retries", "retry-delay": "retry_delay",
+    "retry": "retries", "retry-delay": "retry_delay", "parallel-max": "parallel_max",
 }  # fmt: skip
 # They change nothing here: there is only HTTP/1.1 over IPv4, and no progress meter to turn off but with -s.
 _WITHOUT_EFFECT = (
     "http1.1", "http1.0", "http2", "ipv4", "no-buffer", "compressed", "no-progress-meter", "progress-bar",
-    "location-trusted", "path-as-is", "globoff", "no-keepalive", "tcp-nodelay", "fail-early", "tlsv1.2",
+    "location-trusted", "path-as-is", "no-keepalive", "tcp-nodelay", "fail-early", "tlsv1.2",
+    "parallel-immediate",
 )  # fmt: skip
 _DATA = ("data", "data-ascii", "data-raw", "data-binary", "data-urlencode", "json")
 _SHORT = {
@@ -94,7 +99,7 @@ _SHORT = {
     "f": "fail", "G": "get", "V": "version", "h": "help", "O": "remote-name", "X": "request", "o": "output",
     "D": "dump-header", "w": "write-out", "A": "user-agent", "e": "referer", "b": "cookie", "u": "user",
     "E": "cert", "m": "max-time", "H": "header", "d": "data", "4": "ipv4", "N": "no-buffer", "#": "progress-bar",
-    "g": "globoff", "0": "http1.0",
+    "g": "globoff", "0": "http1.0", "Z": "parallel",
 }  # fmt: skip
 
 
@@ -182,7 +187,7 @@ def _number(options: Options, word: str, name: str, value: str) -> None:
         number = float(value)
     except ValueError:
         raise UsageError(f"option {word}: expected a proper numerical parameter") from None
-    whole = name in ("max-redirs", "retry")
+    whole = name in ("max-redirs", "retry", "parallel-max")
     setattr(options, _NUMBERS[name], int(number) if whole else number)
 
 
