@@ -83,6 +83,19 @@ async def test_the_next_lab_finds_the_demo_profile(
     deployments = await client.list("deployments.apps", istio.NAMESPACE)
     names = {one["metadata"]["name"] for one in deployments.items}
     assert names == {"istiod", "istio-ingressgateway", "istio-egressgateway"}
+    assert not (await client.list("peerauthentications.security.istio.io", istio.NAMESPACE)).items
+
+
+async def test_a_resource_for_the_whole_mesh_goes_without_a_new_installation(
+    backend: EmbeddedBackend, client: HTTPClient, shell: Shell
+) -> None:
+    await backend.ensure_istio(silent)
+    before = await client.get("deployments.apps", "istiod", istio.NAMESPACE)
+    shell(MESH_WIDE)
+    await backend.ensure_istio(silent)
+    assert not (await client.list("peerauthentications.security.istio.io", istio.NAMESPACE)).items
+    after = await client.get("deployments.apps", "istiod", istio.NAMESPACE)
+    assert after["metadata"]["uid"] == before["metadata"]["uid"]
 
 
 @pytest.mark.parametrize("left", ["", "its namespace deleted", "another revision beside it"])

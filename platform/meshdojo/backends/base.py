@@ -54,6 +54,9 @@ class Backend(Protocol):
     """A place where a mesh runs. All methods may be called at any time, in any order, and repeatedly."""
 
     name: str
+    # Whether the cluster is ours alone, made by meshdojo: then what a learner did to Istio's namespace is put back too.
+    # On any other cluster only what carries our label is ever deleted.
+    owned: bool
 
     @property
     def kubeconfig(self) -> Path:
@@ -83,9 +86,9 @@ class Backend(Protocol):
     async def ensure_istio(self, progress: Progress, profile: str = "demo") -> None:
         """See that Istio is there with `profile`, as this backend installs it, and ready.
 
-        One that is something else by now (another profile or option, half of it removed, resources that apply to the
-        whole mesh) is taken away and installed anew. On a cluster of the user's, whose Istio was there first, it is
-        left as it is.
+        One that is something else by now (another profile or option, half of it removed) is taken away and installed
+        anew; resources that apply to the whole mesh are deleted. On a cluster of the user's, whose Istio was there
+        first, it is left as it is.
         """
         ...
 

@@ -23,6 +23,7 @@ class EmbeddedBackend:
     """The environment of this name; see `meshdojo.embedded`."""
 
     name = "embedded"
+    owned = True
 
     def __init__(self, instance: str = DEFAULT_NAME) -> None:
         try:

@@ -73,9 +73,11 @@ async def present(client: HTTPClient) -> bool:
 async def ensure(client: HTTPClient, profile: str, install: Callable[[], Awaitable[None]]) -> bool:
     """See that the Istio of `profile` is there as `install` made it, and ready; whether it had to be made anew.
 
+    Resources that apply to the whole mesh go in any case: whoever wants some puts them there afterwards.
     Pods of ours that are older than its control plane are replaced: their sidecars trust another root, or are missing.
     Raises BackendError when it does not become ready, ClusterError.
     """
+    await _sweep(client)
     anew = await _record(client) != await _signature(client, profile)
     if anew:
         await remove(client)
@@ -139,19 +141,28 @@ def _without(value: Any, names: frozenset[str]) -> Any:
 
 
 async def _kinds(client: HTTPClient) -> list[Object]:
-    """Istio's kinds, as discovery lists them (their CRDs would be megabytes of schemas), and its own resources in
-    its namespace: they apply to the whole mesh, and an installation brings none."""
+    """Istio's kinds, as discovery lists them: their CRDs would be megabytes of schemas."""
+    return [{"kind": "Kinds", "metadata": {"name": "istio"}, "names": sorted(await _resources(client))}]
+
+
+async def _resources(client: HTTPClient) -> list[str]:
+    """The names of the resources that Istio's kinds are served as."""
     versions = [one["preferredVersion"]["groupVersion"] for one in await _groups(client)]
     answers = await asyncio.gather(*(client.raw("GET", f"/apis/{version}") for version in versions))
-    names = [
+    return [
         f"{one['name']}.{version.partition('/')[0]}"
         for version, answer in zip(versions, answers, strict=True)
         for one in json.loads(answer)["resources"]
         if "/" not in one["name"]
     ]
-    lists = await asyncio.gather(*(_listed(client, name, NAMESPACE) for name in names))
-    kinds: Object = {"kind": "Kinds", "metadata": {"name": "istio"}, "names": sorted(names)}
-    return [kinds, *(obj for objects in lists for obj in objects)]
+
+
+async def _sweep(client: HTTPClient) -> None:
+    """Delete Istio's own resources in its namespace: they apply to the whole mesh, and an installation brings none."""
+    resources = await _resources(client)
+    lists = await asyncio.gather(*(_listed(client, name, NAMESPACE) for name in resources))
+    found = [(resource, _name(one)) for resource, objects in zip(resources, lists, strict=True) for one in objects]
+    await asyncio.gather(*(_delete(client, resource, name, NAMESPACE) for resource, name in found))
 
 
 async def _groups(client: HTTPClient) -> list[Object]:

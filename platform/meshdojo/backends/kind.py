@@ -31,6 +31,7 @@ class KindBackend:
     """A kind cluster named ``meshdojo`` (``meshdojo-NAME`` for an instance of that name)."""
 
     name = "kind"
+    owned = True
 
     def __init__(
         self, instance: str = DEFAULT_NAME, cluster: str | None = None, kubeconfig: Path | None = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from meshdojo.backends.base import MANAGED_LABEL, MANAGED_VALUE, BackendError
 from meshdojo.cluster.client import Client
 from meshdojo.cluster.errors import StatusError
@@ -12,15 +14,20 @@ async def delete_managed(client: Client, names: tuple[str, ...]) -> None:
 
     Raises `BackendError` before anything is deleted when one exists that meshdojo did not make.
     """
-    listed = await client.list("namespaces")
-    present = {item["metadata"]["name"]: item for item in listed.items if item["metadata"]["name"] in names}
-    for name, item in present.items():
-        if item["metadata"].get("labels", {}).get(MANAGED_LABEL) != MANAGED_VALUE:
-            raise BackendError(
-                f"namespace {name!r} was not made by meshdojo (it has no label {MANAGED_LABEL}={MANAGED_VALUE}), so it "
-                f"is left alone. Rename or delete it yourself: kubectl delete namespace {name}"
-            )
+    await require_managed(client, names)
     await delete_namespaces(client, names)
+
+
+async def require_managed(client: Client, names: Collection[str]) -> None:
+    """Raises `BackendError` when one of these namespaces exists and meshdojo did not make it."""
+    for item in (await client.list("namespaces")).items:
+        metadata = item["metadata"]
+        if metadata["name"] in names and (metadata.get("labels") or {}).get(MANAGED_LABEL) != MANAGED_VALUE:
+            raise BackendError(
+                f"namespace {metadata['name']!r} was not made by meshdojo (it has no label {MANAGED_LABEL}="
+                f"{MANAGED_VALUE}), so it is left alone. Rename or delete it yourself: kubectl delete namespace "
+                f"{metadata['name']}"
+            )
 
 
 async def delete_namespaces(client: Client, names: tuple[str, ...]) -> None:

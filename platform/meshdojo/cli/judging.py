@@ -18,6 +18,7 @@ from meshdojo.checks.runner import passed as all_passed
 from meshdojo.checks.watch import watch
 from meshdojo.cli.console import EXIT_ENVIRONMENT, EXIT_FAILED, err, out
 from meshdojo.cluster.http import HTTPClient
+from meshdojo.validation.difference import Difference
 
 
 async def check_once(backend: Backend, ids: Sequence[str], as_json: bool) -> int:
@@ -70,3 +71,15 @@ def _words(result: Result) -> Iterable[tuple[str, str]]:
 def _as_json(result: Result) -> dict[str, Any]:
     kind = type(result.outcome).__name__.lower()
     return {"check": result.check.id, "outcome": kind, "seconds": result.seconds, **asdict(result.outcome)}
+
+
+_MARKS = {"added": ("green", "+"), "changed": ("yellow", "~"), "missing": ("red", "-")}
+
+
+def show_differences(found: Sequence[Difference]) -> None:
+    """What is not as at the start of a lab: objects first, with the lines that changed, then pods."""
+    for difference in found:
+        style, mark = _MARKS[difference.what]
+        out.print(Text(f"{mark} {difference}", style=style))
+        for line in difference.lines():
+            out.print(Text(f"      {line}", style="dim"))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from meshdojo.cli.console import err, out, run, steps
+from meshdojo.cli.console import EXIT_FAILED, err, out, run, steps
 from meshdojo.cli.options import DEFAULT_BACKEND, DEFAULT_INSTANCE, AsJson, BackendName, Instance, reached
 
 if TYPE_CHECKING:
@@ -64,8 +64,13 @@ def check(
         raise typer.Exit(code)
 
 
-def reset(lab: LabName, backend: BackendName = DEFAULT_BACKEND, name: Instance = DEFAULT_INSTANCE) -> None:
-    """Put a lab back to its start. Only namespaces that meshdojo made are touched.
+def reset(
+    lab: LabName,
+    hard: Annotated[bool, typer.Option("--hard", help="Make everything anew, also what does not differ.")] = False,
+    backend: BackendName = DEFAULT_BACKEND,
+    name: Instance = DEFAULT_INSTANCE,
+) -> None:
+    """Put a lab back to its start: what differs from it is undone. Only namespaces that meshdojo made are touched.
 
     Example: meshdojo reset canary
     """
@@ -74,5 +79,22 @@ def reset(lab: LabName, backend: BackendName = DEFAULT_BACKEND, name: Instance =
 
     chosen = load_course().lab(lab)
     with steps() as progress:
-        run(reset_lab(reached(backend, name), chosen, progress))
+        run(reset_lab(reached(backend, name), chosen, progress, hard=hard))
     err.print(f"Lab {chosen.id!r} is at its start.")
+
+
+def diff(lab: LabName, backend: BackendName = DEFAULT_BACKEND, name: Instance = DEFAULT_INSTANCE) -> None:
+    """Show what differs from the start of a lab: what 'reset' would undo. Exit code 1 when something does.
+
+    Example: meshdojo diff canary
+    """
+    from meshdojo.cli.judging import show_differences
+    from meshdojo.course.course import load_course
+    from meshdojo.validation.setup import lab_differences
+
+    chosen = load_course().lab(lab)
+    found = run(lab_differences(reached(backend, name), chosen))
+    show_differences(found)
+    if found:
+        raise typer.Exit(EXIT_FAILED)
+    err.print(f"Lab {chosen.id!r} is as it was at its start.")

@@ -26,6 +26,7 @@ for _command in (
     labs.labs,
     labs.check,
     labs.reset,
+    labs.diff,
     validate.validate,
     serve.serve,
 ):

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -27,6 +27,7 @@ from meshdojo.course.markdown import Question, Section, Task
 CHAPTER = "lab.md"
 BASE = "base"
 _FOLDER = re.compile(r"\d\d-([a-z][a-z0-9-]*)")
+NAMESPACED = r"^[a-z0-9-]+/[a-z0-9.-]+$"
 Front = TypeVar("Front", bound=BaseModel)
 
 # istio: Istio is installed (demo profile). no-istio: it is not; the lab installs it. fleet: the fleet (labs/base)
@@ -35,7 +36,11 @@ Need = Literal["istio", "no-istio", "fleet", "cluster-admin"]
 
 
 class LabFront(BaseModel):
-    """The front matter of `lab.md`. `weight` orders the course; `time` is in minutes."""
+    """The front matter of `lab.md`. `weight` orders the course; `time` is in minutes.
+
+    `fresh`: Deployments, as NAMESPACE/NAME, whose pods a reset replaces in any case, because they keep something in
+    memory that the lab is about.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -46,6 +51,12 @@ class LabFront(BaseModel):
     difficulty: Literal["beginner", "intermediate", "advanced"]
     objectives: tuple[str, ...] = Field(min_length=1)
     needs: tuple[Need, ...]
+    fresh: tuple[Annotated[str, Field(pattern=NAMESPACED)], ...] = ()
+
+    @property
+    def fresh_deployments(self) -> frozenset[tuple[str, str]]:
+        """`fresh` as pairs of namespace and name."""
+        return frozenset((one.partition("/")[0], one.partition("/")[2]) for one in self.fresh)
 
     @field_validator("needs")
     @classmethod

@@ -1,70 +1,119 @@
-"""Bringing a lab to its start state, and taking it away again."""
+"""Bringing a lab to its start state from whatever there is, seeing what differs from it, and taking the lab away again.
+
+The start state is declared: what the front matter needs, and manifests. Setting up and resetting are one thing, done by
+what differs (`restoring`): a lab that was set up before, or another lab with the same application, is back in a moment,
+as pods that are right go on running. Where nothing is known of what is there, its namespaces are deleted first.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
 
 from meshdojo.backends.base import MANAGED_LABEL, MANAGED_VALUE, Backend, BackendError, Progress
 from meshdojo.checks.convergence import Convergence
 from meshdojo.checks.outcome import CannotJudge
 from meshdojo.checks.pods import has_sidecar
 from meshdojo.checks.probe import NAMESPACES, Probe
+from meshdojo.cluster.client import Object
 from meshdojo.cluster.http import HTTPClient
-from meshdojo.cluster.rollout import completed
 from meshdojo.course.content import content_root
-from meshdojo.course.lab import BASE, Lab, read_manifests
-
-READY_SECONDS = 180.0
-LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+from meshdojo.course.lab import BASE, Lab, Need, read_manifests
+from meshdojo.validation import record as records
+from meshdojo.validation.difference import Difference, differences
+from meshdojo.validation.record import Record
+from meshdojo.validation.restoring import Wanted, restore
+from meshdojo.validation.state import State, digest, is_automatic, keys_of, look
 
 
 def silent(_text: str) -> None:
     """A `Progress` that says nothing."""
 
 
-async def start_state(backend: Backend, lab: Lab | None = None, progress: Progress = silent) -> None:
-    """Set a lab up (None: only the fleet): what it needs, its manifests, all pods ready, the mesh settled.
+@dataclass(frozen=True)
+class _Start:
+    """What a lab declares of its start."""
 
-    Fine to call on a lab that is set up already: its objects then become what the manifests say, but those that a
-    learner added stay (`reset_lab` removes them). Raises BackendError.
+    lab: str
+    manifests: tuple[Object, ...]
+    needs: tuple[Need, ...]
+    fresh: frozenset[tuple[str, str]]
+
+    @property
+    def namespaces(self) -> tuple[str, ...]:
+        return tuple(obj["metadata"]["name"] for obj in self.manifests if obj["kind"] == "Namespace")
+
+
+def _start_of(lab: Lab | None) -> _Start:
+    if lab is None:
+        files = sorted((content_root() / "labs" / BASE).glob("*.yaml"))
+        return _Start("", tuple(obj for file in files for obj in read_manifests(file)), ("istio", "fleet"), frozenset())
+    return _Start(lab.id, lab.manifests(), lab.front.needs, lab.front.fresh_deployments)
+
+
+async def start_state(backend: Backend, lab: Lab | None = None, progress: Progress = silent) -> State:
+    """Bring the cluster to the start of a lab (None: only the fleet), whatever is there, and return what it then is.
+
+    Everything in the lab's namespaces becomes what its manifests say: what a learner added is gone, and so are the
+    namespaces of other labs. Returns once every pod is ready and the mesh has settled. Raises BackendError.
     """
-    await _needs(backend, lab, progress)
-    manifests = lab.manifests() if lab else _base()
+    start = _start_of(lab)
+    await _needs(backend, start, progress)
     async with HTTPClient.from_kubeconfig(backend.kubeconfig) as client:
-        progress("applying the lab's manifests, and waiting until every pod is ready")
+        before = await records.read(client)
+        if before is None:
+            progress("applying the lab's manifests, and waiting until every pod is ready")
+            await backend.reset(*start.namespaces)
         # Neither waits for the other: half of the time on a new cluster.
-        await asyncio.gather(_probe(client), _manifests(client, manifests))
-        if lab is None or "no-istio" not in lab.front.needs:
+        _, state = await asyncio.gather(_probe(client), _restored(client, backend, start, before, progress))
+        if "no-istio" not in start.needs:
             await _settle(client)
+    return state
+
+
+async def _restored(
+    client: HTTPClient, backend: Backend, start: _Start, before: Record | None, progress: Progress
+) -> State:
+    manifests = await keys_of(client, start.manifests)
+    prints = {key: digest(manifest) for key, manifest in manifests.items()}
+    exact = {}
+    if before is not None:
+        for key, obj in before.state.objects.items():
+            same = key in prints and before.manifests.get(key) == prints[key]
+            if same or (before.lab == start.lab and is_automatic(key)):
+                exact[key] = obj
+    wanted = Wanted(exact, manifests, before.state if before else None, start.fresh, backend.owned)
+    state = await restore(client, wanted, progress)
+    await _probe(client)  # the record lies beside it
+    await records.write(client, Record(start.lab, state, prints))
+    return state
 
 
 async def prepare(backend: Backend, lab: Lab | None = None, progress: Progress = silent) -> None:
     """What a lab needs before its own objects come: Istio, the images, the probe. Raises BackendError."""
-    await _needs(backend, lab, progress)
+    await _needs(backend, _start_of(lab), progress)
     progress("making the probe")
     async with HTTPClient.from_kubeconfig(backend.kubeconfig) as client:
         await _probe(client)
 
 
-async def _needs(backend: Backend, lab: Lab | None, progress: Progress) -> None:
-    if lab is None or "istio" in lab.front.needs:
+async def _needs(backend: Backend, start: _Start, progress: Progress) -> None:
+    if "istio" in start.needs:
         await backend.ensure_istio(progress)
-    elif "no-istio" in lab.front.needs:
-        await _leave_the_mesh(backend, lab, progress)
+    elif "no-istio" in start.needs:
+        await _leave_the_mesh(backend, start, progress)
         await backend.remove_istio(progress)
     await backend.ensure_images(progress)
 
 
-async def _leave_the_mesh(backend: Backend, lab: Lab, progress: Progress) -> None:
+async def _leave_the_mesh(backend: Backend, start: _Start, progress: Progress) -> None:
     """Take the other labs' namespaces away whose pods have sidecars: nobody will tell those sidecars anything."""
     async with HTTPClient.from_kubeconfig(backend.kubeconfig) as client:
         namespaces, pods = await asyncio.gather(client.list("namespaces"), client.list("pods"))
     meshed = {pod["metadata"]["namespace"] for pod in pods.items if has_sidecar(pod)}
-    kept = {*lab.namespaces(), *NAMESPACES.values()}
+    kept = {*start.namespaces, *NAMESPACES.values()}
     names = sorted(
         name
         for namespace in namespaces.items
@@ -81,47 +130,44 @@ async def _probe(client: HTTPClient) -> None:
         await Probe(client).ensure()
 
 
-async def _manifests(client: HTTPClient, manifests: tuple[dict[str, Any], ...]) -> None:
-    await client.apply(map(as_kubectl_would, manifests), field_manager="meshdojo")
-    await _available(client, manifests)
+async def _settle(client: HTTPClient) -> None:
+    with _blaming_the_backend():
+        await Convergence(client).wait()
 
 
-async def reset_lab(backend: Backend, lab: Lab, progress: Progress = silent) -> None:
-    """Remove all that is in the lab's namespaces, and set the lab up again. Raises BackendError."""
-    await remove(backend, lab, progress)
+async def reset_lab(backend: Backend, lab: Lab, progress: Progress = silent, *, hard: bool = False) -> None:
+    """Bring the lab back to its start. `hard`: everything is made anew, whether or not it differs.
+
+    Raises BackendError.
+    """
+    if hard:
+        await remove(backend, lab, progress)
     await start_state(backend, lab, progress)
 
 
+async def lab_differences(backend: Backend, lab: Lab) -> list[Difference]:
+    """What differs from the lab's start. Raises BackendError when this lab is not the one that is set up."""
+    async with HTTPClient.from_kubeconfig(backend.kubeconfig) as client:
+        start = await records.read(client)
+        if start is None or start.lab != lab.id:
+            found = f"lab {start.lab!r} is set up" if start and start.lab else "no lab is set up"
+            raise BackendError(f"{found}; 'meshdojo reset {lab.id}' sets {lab.id!r} up")
+        return differences(start.state, (await look(client, start.state.namespaces)).state)
+
+
 async def remove(backend: Backend, lab: Lab, progress: Progress = silent) -> None:
-    """Take a lab away: its namespaces with all that is in them, and Istio if the lab starts without it.
+    """Take the labs away: namespaces with all that is in them, and Istio if `lab` starts without it.
 
     Raises BackendError.
     """
     if namespaces := lab.namespaces():
         progress(f"deleting {', '.join(namespaces)}")
         await backend.reset(*namespaces)
+    async with HTTPClient.from_kubeconfig(backend.kubeconfig) as client:
+        await restore(client, Wanted({}, {}, None, owned=backend.owned), progress)
+        await records.forget(client)
     if "no-istio" in lab.front.needs:
         await backend.remove_istio(progress)
-
-
-def _base() -> tuple[dict[str, Any], ...]:
-    files = sorted((content_root() / "labs" / BASE).glob("*.yaml"))
-    return tuple(obj for file in files for obj in read_manifests(file))
-
-
-def as_kubectl_would(manifest: dict[str, Any]) -> dict[str, Any]:
-    """The manifest with the annotation in which `kubectl apply` remembers what it applied.
-
-    Without it the learner's first `kubectl apply` of the same object prints a warning, and cannot remove fields.
-    """
-    metadata = {**manifest["metadata"], "annotations": manifest["metadata"].get("annotations", {})}
-    last = json.dumps({**manifest, "metadata": metadata}, sort_keys=True, separators=(",", ":")) + "\n"
-    return {**manifest, "metadata": {**metadata, "annotations": {**metadata["annotations"], LAST_APPLIED: last}}}
-
-
-async def _settle(client: HTTPClient) -> None:
-    with _blaming_the_backend():
-        await Convergence(client).wait()
 
 
 @contextmanager
@@ -131,23 +177,3 @@ def _blaming_the_backend() -> Iterator[None]:
         yield
     except CannotJudge as error:
         raise BackendError(f"{error.error.reason}. {error.error.remedy}") from error
-
-
-async def _available(client: HTTPClient, manifests: tuple[dict[str, Any], ...]) -> None:
-    """Wait until every Deployment among the manifests runs as it should."""
-    wanted = [
-        (obj["metadata"]["namespace"], obj["metadata"]["name"]) for obj in manifests if obj["kind"] == "Deployment"
-    ]
-    late = set(wanted)
-
-    async def wait(namespace: str, name: str) -> None:
-        await completed(client, namespace, name)
-        late.discard((namespace, name))
-
-    try:
-        async with asyncio.timeout(READY_SECONDS):
-            await asyncio.gather(*(wait(namespace, name) for namespace, name in wanted))
-    except TimeoutError:
-        names, namespace = ", ".join("/".join(key) for key in sorted(late)), wanted[0][0]
-        why = f"kubectl describe pods -n {namespace}"
-        raise BackendError(f"not ready after {READY_SECONDS:g} s: {names}. Why: {why}") from None

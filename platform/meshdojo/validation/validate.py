@@ -102,10 +102,8 @@ class _Proof:
         async with self._client() as client:
             await diagnosis.collect(client, folder, self.report.steps[-1], self.lab.namespaces())
 
-    async def _set_up(self, fresh: bool = False) -> None:
+    async def _set_up(self) -> None:
         async with self._step("set-up", "start state"):
-            if fresh:
-                await setup.remove(self.backend, self.lab, self._progress)
             await setup.start_state(self.backend, self.lab, self._progress)
 
     async def _must_fail(self, task: Task) -> None:
@@ -154,7 +152,7 @@ class _Proof:
 
     async def _try(self, solution: Solution) -> None:
         """Do the task in another way than the chapter."""
-        await self._set_up(fresh=True)
+        await self._set_up()
         with tempfile.TemporaryDirectory(prefix="meshdojo-validate-") as folder:
             for fence in (*solutions_before(self.lab, solution), *solution.fences):
                 await self._command(fence, Path(folder))

@@ -55,16 +55,15 @@ def mesh_config(options: Options) -> JSON:
     }
 
 
-def service(options: Options) -> JSON:
+def services(options: Options) -> list[JSON]:
+    """The service istiod, and its alias for the default tag."""
     labels = pilot_labels(options, app="istiod", istio="pilot")
-    return _service(suffixed("istiod", options), labels, selector(options))
-
-
-def tag_service(options: Options) -> JSON:
-    """The alias of istiod's service that istioctl makes with the default tag."""
-    labels = pilot_labels(options, app="istiod", istio="pilot") | {"istio.io/tag": "default"}
-    alias = {"app": "istiod", "istio.io/rev": naming.revision(options)}
-    return _service("istiod-revision-tag-default", labels, alias)
+    found = [_service(suffixed("istiod", options), labels, selector(options))]
+    if not options.revision:
+        tagged = {**labels, "istio.io/tag": "default"}
+        alias = {"app": "istiod", "istio.io/rev": naming.revision(options)}
+        found.append(_service("istiod-revision-tag-default", tagged, alias))
+    return found
 
 
 def selector(options: Options) -> JSON:

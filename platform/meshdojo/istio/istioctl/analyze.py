@@ -21,8 +21,7 @@ from meshdojo.istio.models.kinds import KINDS
 
 JSON = dict[str, Any]
 FOUND_CODE = 79
-_INJECTORS = "mutatingwebhookconfigurations.admissionregistration.k8s.io"
-_KUBERNETES = ("namespaces", "pods", "services", "secrets", _INJECTORS)
+_KUBERNETES = ("namespaces", "pods", "services", "secrets")
 
 
 def run(invocation: Invocation) -> int:
@@ -105,9 +104,7 @@ async def _list(client: HTTPClient, resource: str) -> list[JSON]:
 
 def _in_scope(message: Message, namespace: str) -> bool:
     origin = message.origin
-    if origin.kind == "Namespace":
-        return namespace in ("", origin.name)
-    return not namespace or origin.namespace in ("", namespace)
+    return not namespace or namespace == origin.namespace or (origin.kind == "Namespace" and origin.name == namespace)
 
 
 def _suppressed(message: Message, patterns: Iterable[str]) -> bool:

@@ -103,14 +103,6 @@ PROXY_CONFIG = Command(
             Flag("name", help="Filter by the name of the route configuration"),
             _VERBOSE,
         ),
-        _proxy_config(
-            "log",
-            "Retrieves logging levels of the Envoy in the specified pod",
-            ("o",),
-            Flag("level", help="Levels to set: LEVEL for all loggers, or LOGGER:LEVEL,LOGGER:LEVEL,..."),
-            Flag("reset", "r", "bool", help="Reset levels to default value (warning)."),
-            Flag("selector", "l", help="Label selector"),
-        ),
         _proxy_config("secret", "Retrieves secret configuration for the Envoy in the specified pod", ("secrets", "s")),
         _proxy_config("bootstrap", "Retrieves bootstrap configuration for the Envoy in the specified pod", ("b",)),
         _proxy_config("all", "Retrieves all configuration for the Envoy in the specified pod", ("a",)),
@@ -135,7 +127,6 @@ INSTALL = Command(
     ),
     examples="  # Install the demo profile and don't wait for confirmation\n"
     "  istioctl install --set profile=demo --skip-confirmation",
-    positional=True,
 )
 UNINSTALL = Command(
     "uninstall",
@@ -152,7 +143,6 @@ UNINSTALL = Command(
         _YES,
         Flag("verbose", "v", "bool", help="Verbose output."),
     ),
-    positional=True,
 )
 VERSION = Command(
     "version",
@@ -208,7 +198,6 @@ MANIFEST = Command(
                 Flag("revision", "r", help="Target control plane revision for the command."),
                 _SET,
             ),
-            positional=True,
         ),
     ),
 )
