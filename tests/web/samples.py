@@ -218,6 +218,8 @@ class FakeJudge:
     def __init__(self) -> None:
         self.mesh = MeshStatus("embedded", "ready", "process 4711", "v1.34.1", "1.31.0")
         self.watching: dict[str, asyncio.Queue[Update]] = {}
+        # What is said of a lab without being asked.
+        self.script: dict[str, list[Update]] = {}
         self.rechecks = 0
         self.started = asyncio.Event()
         self.left = asyncio.Event()
@@ -230,6 +232,8 @@ class FakeJudge:
     async def watch(self, lab: str, recheck: asyncio.Event, passed: Container[str]) -> AsyncGenerator[Update, None]:
         queue = self.watching[lab] = asyncio.Queue()
         self.started.set()
+        for update in self.script.get(lab, ()):
+            queue.put_nowait(update)
         try:
             while True:
                 yield await self._next(queue, recheck)

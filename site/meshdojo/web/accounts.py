@@ -128,7 +128,7 @@ class Accounts:
         columns = (Token.id, Token.name, Token.scope, Token.created_at, Token.used_at, Token.expires_at)
         query = select(*columns).where(Token.learner_id == learner, Token.scope != "pair").order_by(Token.created_at)
         async with self._database.reading() as connection:
-            return [TokenFacts(*row._tuple()) for row in await connection.execute(query)][::-1]
+            return [TokenFacts(*row) for row in await connection.execute(query)][::-1]
 
     async def revoke_token(self, learner: int, token: str) -> bool:
         """Take a token back; False when the person has no such token."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from importlib.metadata import version
 
 from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
@@ -12,17 +13,35 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from meshdojo.web.accounts import Accounts
+from meshdojo.web.api import account as account_api
+from meshdojo.web.api import course as course_api
+from meshdojo.web.api import desk as desk_api
+from meshdojo.web.api import workshops as workshops_api
 from meshdojo.web.assets import Assets
 from meshdojo.web.database import Database, migrate, open_engine
+from meshdojo.web.desks import Desks
+from meshdojo.web.events import Events
 from meshdojo.web.library import CourseLibrary
+from meshdojo.web.limits import Limits
 from meshdojo.web.live import Hub, Judge
+from meshdojo.web.members import Members
 from meshdojo.web.pages import course, diagram, entry, errors, lab, live
 from meshdojo.web.pages.site import Library, Site, environment
 from meshdojo.web.progress import Progress
+from meshdojo.web.reported import ReportedJudge
+from meshdojo.web.rooms import Rooms
+from meshdojo.web.roster import Roster
 from meshdojo.web.security import Guard
 from meshdojo.web.sessions import Sessions
 from meshdojo.web.settings import Settings
+from meshdojo.web.workshops import Workshops
 
+API = (account_api, course_api, workshops_api, desk_api)
+API_DESCRIPTION = """What the site's own pages and the command line use.
+
+A program sends a personal token (`Authorization: Bearer mdj_…`), made on the page "You" or by `POST /api/v1/me/tokens`.
+A page sends its session's cookie, and with everything but a read the header `X-CSRF-Token`. Times are RFC 3339.
+"""
 PAGES = (course, lab, live, entry, diagram)
 FOREVER = "public, max-age=31536000, immutable"
 
@@ -49,15 +68,47 @@ def create_app(settings: Settings, *, judge: Judge | None = None, library: Libra
     accounts = Accounts(database)
     progress = Progress(database)
     course_library = CourseLibrary(templates, settings.content)
-    hub = Hub(judge or _cluster_judge(settings, course_library), progress, settings.backend)
+    library = library or course_library
+    events = Events(recorded=settings.webhook is not None)
+    workshops, members = Workshops(database, events), Members(database, events, accounts)
+    roster = Roster(database)
+    hub = Hub(
+        judge or _cluster_judge(settings, course_library),
+        progress,
+        settings.backend,
+        elsewhere=lambda learner: ReportedJudge(database, progress, learner),
+    )
     sessions = Sessions(settings, database, accounts)
-    site = Site(settings, library or course_library, database, progress, accounts, hub, sessions, templates)
-    app = FastAPI(title="meshdojo", lifespan=_lifespan(site), docs_url=None, redoc_url=None, openapi_url=None)
+    site = Site(
+        settings=settings,
+        library=library,
+        database=database,
+        progress=progress,
+        accounts=accounts,
+        workshops=workshops,
+        members=members,
+        roster=roster,
+        rooms=Rooms(database, workshops, roster, library.chapters),
+        desks=Desks(database, workshops, members, hub.stopped),
+        limits=Limits(),
+        hub=hub,
+        sessions=sessions,
+        templates=templates,
+    )
+    app = FastAPI(
+        title="meshdojo",
+        version=version("meshdojo"),
+        description=API_DESCRIPTION,
+        lifespan=_lifespan(site),
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
+    )
     app.state.engine = database.engine
     app.state.sessions = sessions
     app.state.site = site
-    for page in PAGES:
-        app.include_router(page.router)
+    for part in (*API, *PAGES):
+        app.include_router(part.router)
     errors.install(app)
     app.mount("/static/dist", Built(directory=assets.directory), name="built")
     app.add_middleware(GZipMiddleware, minimum_size=1000)
@@ -81,7 +132,7 @@ def _lifespan(site: Site) -> Callable[[FastAPI], AbstractAsyncContextManager[Non
         await migrate(site.database.engine)
         await site.database.bus.start()
         try:
-            async with site.sessions.following():
+            async with site.sessions.following(), site.desks.keeping_presence():
                 yield
         finally:
             await site.hub.close()

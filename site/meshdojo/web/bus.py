@@ -18,7 +18,7 @@ import contextlib
 import json
 import logging
 import secrets
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -77,6 +77,11 @@ class Bus:
 
     def __init__(self) -> None:
         self._subscriptions: dict[str, set[Subscription]] = {}
+        self._told: Counter[str] = Counter()
+
+    def told(self, topic: str) -> int:
+        """How many events of a topic this process has heard of: who finds the same number has missed none."""
+        return self._told[topic]
 
     @contextmanager
     def subscribe(self, topic: str) -> Iterator[Subscription]:
@@ -93,6 +98,7 @@ class Bus:
 
     def deliver(self, event: Event) -> None:
         """Tell this process's listeners."""
+        self._told[event.topic] += 1
         for subscription in self._subscriptions.get(event.topic, ()):
             subscription.tell(event)
 

@@ -81,7 +81,9 @@ class Transaction:
 
     def emit(self, topic: str, kind: str, **data: Any) -> None:
         """Tell the listeners of `topic` once this is true."""
-        self.events.append(Event(topic, kind, data))
+        event = Event(topic, kind, data)
+        if event not in self.events:
+            self.events.append(event)
 
     async def insert_if_new(self, model: type[Base], row: dict[str, Any]) -> bool:
         """Insert a row unless there is one with its key; whether there was none."""

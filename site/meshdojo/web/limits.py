@@ -43,3 +43,15 @@ class RateLimit:
 
     def _is_full(self, bucket: tuple[float, float], now: float) -> bool:
         return bucket[0] + (now - bucket[1]) * self._rate >= self._burst
+
+
+class Limits:
+    """The limits of a site. A whole class comes from one address: what counts for much are wrong codes."""
+
+    def __init__(self) -> None:
+        self.wrong_codes = RateLimit(per_minute=10, burst=10)
+        self.all_wrong_codes = RateLimit(per_minute=120, burst=240)
+        self.joins = RateLimit(per_minute=300, burst=1000)
+        self.tokens = RateLimit(per_minute=10, burst=10)
+        self.reports = RateLimit(per_minute=600, burst=300)
+        self.checks = RateLimit(per_minute=30, burst=10)

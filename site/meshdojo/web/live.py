@@ -12,12 +12,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Container
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Container
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
 
+from meshdojo.web.models import LOCAL_LEARNER
 from meshdojo.web.progress import LabProgress, Progress, Verdict
 
 LINGER = 15.0
@@ -55,7 +56,16 @@ class Judged:
     verdict: Verdict
 
 
-Update = Checking | Judged
+@dataclass(frozen=True)
+class Reported:
+    """A verdict on a task that was found elsewhere, at that time, and is kept already."""
+
+    task: str
+    verdict: Verdict
+    at: datetime
+
+
+Update = Checking | Judged | Reported
 
 
 class Judge(Protocol):
@@ -101,7 +111,7 @@ class LiveLab:
         self.recheck = asyncio.Event()
         self._learner = learner
         self._lab = lab
-        self._judge = judge
+        self.judge = judge
         self._progress = progress
         self._watchers: set[asyncio.Event] = set()
         self._task: asyncio.Task[None] | None = None
@@ -152,7 +162,7 @@ class LiveLab:
         passed = self.state.progress.passed_at
         while True:
             try:
-                async with contextlib.aclosing(self._judge.watch(self._lab, self.recheck, passed)) as updates:
+                async with contextlib.aclosing(self.judge.watch(self._lab, self.recheck, passed)) as updates:
                     async for update in updates:
                         await self._apply(update)
             except Exception:
@@ -162,16 +172,21 @@ class LiveLab:
     async def _apply(self, update: Update) -> None:
         if isinstance(update, Checking):
             self.state.checking = update.task
+        elif isinstance(update, Reported):
+            self._show(update.task, update.verdict, update.at)
         else:
             self.state.checking = None
             if _is_old_news(self.state.now.get(update.task), update.verdict):
                 self.wake()
                 return
             at = await self._progress.record(self._learner, self._lab, update.task, update.verdict)
-            self.state.now[update.task] = Now(update.verdict, at)
-            if update.verdict.outcome == "pass":
-                self.state.progress.passed_at.setdefault(update.task, at)
+            self._show(update.task, update.verdict, at)
         self.wake()
+
+    def _show(self, task: str, verdict: Verdict, at: datetime) -> None:
+        self.state.now[task] = Now(verdict, at)
+        if verdict.outcome == "pass":
+            self.state.progress.passed_at.setdefault(task, at)
 
 
 def _is_old_news(known: Now | None, verdict: Verdict) -> bool:
@@ -184,12 +199,24 @@ def _is_old_news(known: Now | None, verdict: Verdict) -> bool:
 
 
 class Hub:
-    """Everything that is watched in this process."""
+    """Everything that is watched in this process.
 
-    def __init__(self, judge: Judge, progress: Progress, backend: str, linger: float = LINGER) -> None:
+    `elsewhere` gives the judge of a learner who is not the owner of this machine: today what their own meshdojo
+    reports (`reported`), later an environment on a cluster.
+    """
+
+    def __init__(
+        self,
+        judge: Judge,
+        progress: Progress,
+        backend: str,
+        linger: float = LINGER,
+        elsewhere: Callable[[int], Judge] | None = None,
+    ) -> None:
         self.mesh = MeshStatus(backend)
         self.stopped = asyncio.Event()
-        self._judge = judge
+        self.judge = judge
+        self._elsewhere = elsewhere
         self._progress = progress
         self._linger = linger
         self._labs: dict[tuple[int, str], LiveLab] = {}
@@ -201,8 +228,16 @@ class Hub:
         live = self._labs.get((learner, lab))
         if live is None:
             state = LiveState(await self._progress.lab(learner, lab))
-            live = self._labs.setdefault((learner, lab), LiveLab(learner, lab, self._judge, self._progress, state))
+            live = self._labs.setdefault(
+                (learner, lab), LiveLab(learner, lab, self._judge_of(learner), self._progress, state)
+            )
         return live
+
+    def _judge_of(self, learner: int) -> Judge:
+        """The owner's environment is here. Everybody else's is elsewhere: nothing of theirs is run on this machine."""
+        if learner == LOCAL_LEARNER or self._elsewhere is None:
+            return self.judge
+        return self._elsewhere(learner)
 
     @asynccontextmanager
     async def watch(self, learner: int, lab: str | None) -> AsyncIterator[asyncio.Event]:
@@ -210,7 +245,7 @@ class Hub:
         live = await self.lab(learner, lab) if lab else None
         changed = live.join() if live else asyncio.Event()
         self._watchers.add(changed)
-        if self._status_task is None:
+        if learner == LOCAL_LEARNER and self._status_task is None:
             self._status_task = asyncio.create_task(self._follow_status(), name="mesh status")
         try:
             yield changed
@@ -234,11 +269,11 @@ class Hub:
                 await self._status_task
         for live in self._labs.values():
             await live.stop()
-        await self._judge.close()
+        await self.judge.close()
 
     async def _follow_status(self) -> None:
         while self._watchers:
-            status = await self._judge.status()
+            status = await self.judge.status()
             if status != self.mesh:
                 self._on_mesh(self.mesh.state, status.state)
                 self.mesh = status

@@ -91,7 +91,7 @@ async def keep(
     if not await transaction.insert_if_new(Attempt, row | found | where):
         return False
     await _stand(transaction, row, found)
-    transaction.emit(f"learner:{learner}", "attempt", lab=lab, task=task)
+    transaction.emit(f"learner:{learner}", "attempt", lab=lab)
     return True
 
 

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import logging
 import secrets
+from collections.abc import Mapping
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import PlainTextResponse, Response
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 
 from meshdojo.web.pages.site import get_site
+from meshdojo.web.security import API
 
 log = logging.getLogger(__name__)
 
 HEADINGS = {
+    401: "Who is there?",
     403: "That was not allowed",
     404: "This page is not part of the course",
     405: "That was not allowed",
+    409: "That is not possible now",
+    429: "Too many tries",
     422: "That could not be read",
     500: "Something broke on our side",
 }
@@ -36,7 +41,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
     # Starlette's own words ('Not Found') say nothing that the heading does not.
     own_words = error.detail != HTTPStatus(error.status_code).phrase
     text = error.detail if own_words else "The address may be mistyped, or the chapter may have been renamed."
-    return _answer(request, error.status_code, text)
+    return _answer(request, error.status_code, text, headers=error.headers)
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
@@ -53,7 +58,11 @@ async def _crash(request: Request, error: Exception) -> Response:
     return _answer(request, 500, text, reference)
 
 
-def _answer(request: Request, status: int, text: str, reference: str = "") -> Response:
+def _answer(
+    request: Request, status: int, text: str, reference: str = "", headers: Mapping[str, str] | None = None
+) -> Response:
+    if request.url.path.startswith(API):
+        return JSONResponse({"detail": text}, status, headers)
     if request.headers.get("x-fragment"):
         return PlainTextResponse(text, status)
     heading = HEADINGS.get(status, HTTPStatus(status).phrase)

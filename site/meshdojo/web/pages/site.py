@@ -16,11 +16,17 @@ from meshdojo.course.markdown import GRADES
 from meshdojo.web.accounts import Accounts
 from meshdojo.web.assets import Assets
 from meshdojo.web.database import Database
+from meshdojo.web.desks import Desks
+from meshdojo.web.limits import Limits
 from meshdojo.web.live import Hub, MeshStatus
+from meshdojo.web.members import Members
 from meshdojo.web.progress import Progress
+from meshdojo.web.rooms import Rooms
+from meshdojo.web.roster import Roster
 from meshdojo.web.sessions import Session, Sessions
 from meshdojo.web.settings import Settings
 from meshdojo.web.views import BrokenChapter, Chapter, mesh_label
+from meshdojo.web.workshops import Workshops
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 
@@ -48,6 +54,12 @@ class Site:
     database: Database
     progress: Progress
     accounts: Accounts
+    workshops: Workshops
+    members: Members
+    roster: Roster
+    rooms: Rooms
+    desks: Desks
+    limits: Limits
     hub: Hub
     sessions: Sessions
     templates: Environment
