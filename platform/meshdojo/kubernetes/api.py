@@ -9,8 +9,10 @@ from typing import Any
 from meshdojo.cluster.client import Object, ObjectList, PatchType, Propagation, WatchEvent
 from meshdojo.kubernetes import crds, errors
 from meshdojo.kubernetes.admission.chain import Chain
+from meshdojo.kubernetes.admission.limits import LimitRanger
 from meshdojo.kubernetes.admission.namespaces import NamespaceLifecycle
 from meshdojo.kubernetes.admission.pods import PodDefaults
+from meshdojo.kubernetes.admission.quota import Quotas
 from meshdojo.kubernetes.admission.rbac import Escalation
 from meshdojo.kubernetes.admission.serviceaccounts import ServiceAccounts
 from meshdojo.kubernetes.admission.webhooks.calls import Caller, Transport
@@ -64,17 +66,20 @@ class Api:
         self.authorizer = authorizer or rbac
         self.reviews = Reviews(self.authenticator, self.authorizer, rbac)
         self._caller = Caller(store)
+        self.quotas = Quotas(store, self.catalogue)
         self.admission = Chain(
             plugins=[
                 NamespaceLifecycle(store, self.catalogue),
                 ServiceAccounts(store),
                 PodDefaults(),
+                LimitRanger(store),
                 Escalation(rbac, self.authorizer),
             ],
             webhooks=[
                 MutatingWebhooks(store, self.catalogue, self._caller),
                 ValidatingWebhooks(store, self.catalogue, self._caller),
             ],
+            last=[self.quotas],
         )
         strategies = Strategies(Allocator(store, block))
         self.registry = Registry(store, self.catalogue, strategies, self.admission)

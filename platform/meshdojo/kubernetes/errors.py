@@ -247,6 +247,15 @@ def not_stored(path: str, why: str) -> StatusError:
     return StatusError(507, "InternalError", message, {RETRY_AFTER: 1})
 
 
+def disrupted(words: str, *, seconds: int = 0) -> StatusError:
+    """429 for an eviction that a disruption budget does not allow now."""
+    details: dict[str, Any] = {"causes": [{"reason": "DisruptionBudget", "message": words}]}
+    if seconds:
+        details[RETRY_AFTER] = seconds
+    message = "Cannot evict pod as it would violate the pod's disruption budget."
+    return StatusError(429, "TooManyRequests", message, details)
+
+
 def service_unavailable(message: str) -> StatusError:
     """503 with these words."""
     return StatusError(503, "ServiceUnavailable", message)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from meshdojo.cluster.client import Object
 from meshdojo.kubernetes import errors
 from meshdojo.kubernetes.auth.reviews import issue_token
+from meshdojo.kubernetes.disruption import healthy_pod, selects
 from meshdojo.kubernetes.registry import Modifier
 from meshdojo.kubernetes.requests import DeleteOptions, Options
 from meshdojo.kubernetes.resources import Resource
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from meshdojo.kubernetes.api import Api
 
 
+BUDGETS = "poddisruptionbudgets.policy"
+_SEVERAL_BUDGETS = "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."
 _NOT_A_NUMBER = (
     'Scale in version "v1" cannot be handled as a Scale: json: cannot unmarshal into Go struct field '
     "ScaleSpec.spec.replicas of type int32"
@@ -74,8 +77,27 @@ class Subresources:
             preconditions.get("uid"),
             preconditions.get("resourceVersion"),
         )
+        await self._spend_budget(self._api.registry.get(resource, name, namespace), options)
         await self._api.deleter.delete(resource, name, namespace, delete, options)
         return success()
+
+    async def _spend_budget(self, pod: Object, options: Options) -> None:
+        """One allowed disruption less. Raises StatusError 429 when the pod's budget has none left, 500 for two budgets.
+
+        Source: pkg/registry/core/pod/storage/eviction.go.
+        """
+        namespace = pod["metadata"]["namespace"]
+        if (pod.get("status") or {}).get("phase") != "Running" or pod["metadata"].get("deletionTimestamp"):
+            return
+        budgets = [one for one in self._api.store.list(BUDGETS, namespace) if selects(one, pod)]
+        if len(budgets) > 1:
+            raise errors.StatusError(500, "", _SEVERAL_BUDGETS)
+        if not budgets or _may_go_unhealthy(budgets[0], pod):
+            return
+        spent = _spent(budgets[0], pod["metadata"]["name"])
+        if not options.dry_run:
+            name = budgets[0]["metadata"]["name"]
+            await self._api.update(BUDGETS, spent, namespace, subresource="status", name=name)
 
     async def _bind(self, resource: Resource, name: str, namespace: str, obj: Object, options: Options) -> Object:
         node = (obj.get("target") or {}).get("name")
@@ -85,6 +107,28 @@ class Subresources:
             resource, name, namespace, lambda pod: _bound(resource, pod, node), options, subresource="binding"
         )
         return success(201)
+
+
+def _may_go_unhealthy(budget: Object, pod: Object) -> bool:
+    """Pods that are not healthy count for nothing: always, or while the others are enough, as the budget says."""
+    if healthy_pod(pod):
+        return False
+    status = budget.get("status") or {}
+    enough = status.get("currentHealthy", 0) >= status.get("desiredHealthy", 0) > 0
+    return bool(budget["spec"].get("unhealthyPodEvictionPolicy") == "AlwaysAllow" or enough)
+
+
+def _spent(budget: Object, pod: str) -> Object:
+    """The budget after the eviction of `pod`. Raises StatusError 429."""
+    name, status = budget["metadata"]["name"], budget.get("status") or {}
+    if status.get("observedGeneration", 0) < budget["metadata"].get("generation", 1):
+        raise errors.disrupted(f"The disruption budget {name} is still being processed by the server.", seconds=10)
+    if status["disruptionsAllowed"] < 1:
+        healthy, desired = status["currentHealthy"], status["desiredHealthy"]
+        raise errors.disrupted(f"The disruption budget {name} needs {desired} healthy pods and has {healthy} currently")
+    disrupted = {**(status.get("disruptedPods") or {}), pod: now()}
+    left = status["disruptionsAllowed"] - 1
+    return {**budget, "status": {**status, "disruptionsAllowed": left, "disruptedPods": disrupted}}
 
 
 def success(code: int = 201) -> Object:

@@ -40,15 +40,18 @@ class Plugin(Protocol):
 
 
 class Chain:
-    """Built-in plugins first, then webhooks.
+    """Built-in plugins first, then webhooks, then those that must have the last word before the object is stored.
 
     When webhooks changed the object the built-in plugins see it once more, so that what a webhook added (a container,
     say) gets what they add. Source: "reinvocation" in the documentation of admission webhooks.
     """
 
-    def __init__(self, plugins: Sequence[Plugin] = (), webhooks: Sequence[Plugin] = ()) -> None:
+    def __init__(
+        self, plugins: Sequence[Plugin] = (), webhooks: Sequence[Plugin] = (), last: Sequence[Plugin] = ()
+    ) -> None:
         self._plugins = plugins
         self._webhooks = webhooks
+        self._last = last
 
     async def mutate(self, attributes: Attributes) -> Object | None:
         """What the plugins make of the object. Raises StatusError when one refuses."""
@@ -60,7 +63,7 @@ class Chain:
 
     async def validate(self, attributes: Attributes) -> None:
         """Raises StatusError when a plugin refuses."""
-        for plugin in (*self._plugins, *self._webhooks):
+        for plugin in (*self._plugins, *self._webhooks, *self._last):
             await plugin.validate(attributes)
 
 

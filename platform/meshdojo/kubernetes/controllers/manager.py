@@ -10,13 +10,14 @@ import asyncio
 from types import TracebackType
 from typing import Self
 
-from meshdojo.cluster.client import Client
 from meshdojo.cluster.informer import Informers
+from meshdojo.kubernetes.api import Api
 from meshdojo.kubernetes.controllers.clusterroles import ClusterRoleAggregation
 from meshdojo.kubernetes.controllers.controller import Cluster, Controller
 from meshdojo.kubernetes.controllers.cronjobs import CronJobController
 from meshdojo.kubernetes.controllers.daemonsets import DaemonSetController
 from meshdojo.kubernetes.controllers.deployments import DeploymentController
+from meshdojo.kubernetes.controllers.disruption import DisruptionController
 from meshdojo.kubernetes.controllers.endpoints import EndpointsController
 from meshdojo.kubernetes.controllers.endpointslices import EndpointSliceController
 from meshdojo.kubernetes.controllers.event_ttl import EventTTL
@@ -26,6 +27,7 @@ from meshdojo.kubernetes.controllers.garbage_collector import GarbageCollector
 from meshdojo.kubernetes.controllers.jobs import JobController
 from meshdojo.kubernetes.controllers.namespaces import NamespaceController
 from meshdojo.kubernetes.controllers.nodes import NodeFacts, NodeRegistration
+from meshdojo.kubernetes.controllers.quotas import QuotaController
 from meshdojo.kubernetes.controllers.replicasets import ReplicaSetController
 from meshdojo.kubernetes.controllers.scheduler import Scheduler
 from meshdojo.kubernetes.controllers.serviceaccounts import RootCAPublisher, ServiceAccountController
@@ -41,7 +43,7 @@ class Controllers:
     same process (the kubelet); they are started here and stopped with the controllers.
     """
 
-    def __init__(self, client: Client, *, node: NodeFacts, ca: str, informers: Informers | None = None) -> None:
+    def __init__(self, client: Api, *, node: NodeFacts, ca: str, informers: Informers | None = None) -> None:
         self.client = client
         self.informers = informers or Informers(client)
         self.events = Events(client)
@@ -64,6 +66,8 @@ class Controllers:
             GarbageCollector(client, everything),
             EventTTL(cluster),
             ClusterRoleAggregation(cluster),
+            QuotaController(cluster, everything, client.quotas.used),
+            DisruptionController(cluster),
         )
 
     async def __aenter__(self) -> Self:

@@ -34,7 +34,7 @@ _DEFAULTS: dict[tuple[str, str], Callable[[Object], None]] = {
     ("batch", "Job"): workloads.default_job,
     ("batch", "CronJob"): workloads.default_cron_job,
     ("autoscaling", "HorizontalPodAutoscaler"): workloads.default_autoscaler,
-    ("policy", "PodDisruptionBudget"): objects.default_status,
+    ("policy", "PodDisruptionBudget"): objects.default_disruption_budget,
     ("networking.k8s.io", "Ingress"): networking.default_ingress,
     ("networking.k8s.io", "NetworkPolicy"): networking.default_network_policy,
     ("discovery.k8s.io", "EndpointSlice"): networking.default_endpoint_slice,

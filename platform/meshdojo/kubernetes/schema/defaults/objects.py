@@ -6,6 +6,11 @@ from meshdojo.cluster.client import Object
 from meshdojo.kubernetes.schema.defaults.fill import child, fill
 
 
+def default_disruption_budget(budget: Object) -> None:
+    """The numbers of its status are written even when they are 0."""
+    fill(child(budget, "status"), currentHealthy=0, desiredHealthy=0, disruptionsAllowed=0, expectedPods=0)
+
+
 def default_status(obj: Object) -> None:
     child(obj, "status")
 

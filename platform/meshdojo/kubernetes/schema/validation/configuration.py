@@ -10,7 +10,7 @@ from meshdojo.cluster.client import Object
 from meshdojo.kubernetes.errors import FieldError
 from meshdojo.kubernetes.schema import quantity
 from meshdojo.kubernetes.schema.validation import names
-from meshdojo.kubernetes.schema.validation.basics import check_format
+from meshdojo.kubernetes.schema.validation.basics import NOT_NEGATIVE, check_format
 from meshdojo.kubernetes.schema.validation.metadata import check_immutable
 
 _LIMIT_BYTES = 1024 * 1024
@@ -111,12 +111,14 @@ def _check_frozen(obj: Object, old: Object | None, fields: tuple[str, ...]) -> I
 
 def check_quota(quota: Object, _old: Object | None) -> Iterator[FieldError]:
     """Source: ValidateResourceQuota."""
-    for name in (quota.get("spec") or {}).get("hard") or {}:
+    for name, value in ((quota.get("spec") or {}).get("hard") or {}).items():
         path = f"spec.hard[{name}]"
         yield from check_format(path, name, names.qualified_name)
         if "/" not in name and name not in _QUOTA_RESOURCES:
             yield FieldError.invalid(path, name, "must be a standard resource type or fully qualified")
             yield FieldError.invalid(path, name, "must be a standard resource for quota")
+        if quantity.parse(str(value)) < 0:
+            yield FieldError.invalid(path, value, NOT_NEGATIVE)
 
 
 _QUOTA_RESOURCES = frozenset(
@@ -148,7 +150,8 @@ def _check_limits(path: str, item: Object) -> Iterator[FieldError]:
         )
         for field, low_name, low, high_name, high in pairs:
             if name in low and name in high and quantity.parse(low[name]) > quantity.parse(high[name]):
-                shown = {"min": least, "default": default, "defaultRequest": request}[field][name]
+                # The real one shows the minimum when it is the default that lies below it.
+                shown = {"min": least, "default": low, "defaultRequest": request}[field][name]
                 words = f"{low_name} value {low[name]} is greater than {high_name} value {high[name]}"
                 yield FieldError.invalid(f"{path}.{field}[{name}]", shown, words)
 
