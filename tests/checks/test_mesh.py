@@ -115,3 +115,22 @@ async def test_the_probe_inside_is_the_one_with_a_proxy(cluster: Any, pod: Any) 
     cluster.objects["pods"] = [pod("new", "meshdojo-probe", ready=False)]
     with pytest.raises(CannotJudge, match="not ready"):
         await mesh_of(cluster, Probe()).inside()
+
+
+async def test_what_the_api_server_says_to_a_new_pod(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def create(resource: str, obj: Any, namespace: str, *, dry_run: bool) -> Any:
+        assert (resource, namespace, dry_run) == ("pods", "post", True)
+        if refusals:
+            raise refusals.pop()
+        return obj
+
+    monkeypatch.setattr(cluster, "create", create, raising=False)
+    refusals = [
+        StatusError(404, "NotFound", 'namespaces "post" not found'),
+        StatusError(500, "InternalError", "failed calling webhook"),
+    ]
+    mesh = mesh_of(cluster, Probe())
+    assert "failed calling webhook" in await mesh.refusal("post", {})
+    with pytest.raises(CannotJudge, match="not found"):
+        await mesh.refusal("post", {})
+    assert await mesh.refusal("post", {}) == ""

@@ -106,6 +106,24 @@ async def test_a_check_for_a_cluster_without_istio_does_not_wait_for_proxies(
     assert meshed.outcome == Error("Istio is not installed", "install it")
 
 
+async def test_a_check_for_a_cluster_without_istio_does_not_need_the_probe(
+    cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a webhook is left without its istiod, no pod of the probe can start."""
+
+    async def stuck(self: object) -> None:
+        raise AssertionError("asked for the probe")
+
+    monkeypatch.setattr(Probe, "ensure", stuck)
+
+    @check("test.half", title="A test", without_istio=True)
+    async def judge(mesh: Any) -> Any:
+        return Pass("seen")
+
+    [half] = await Runner(cluster).run(["test.half"])
+    assert half.passed
+
+
 async def test_unknown_checks_are_refused_before_anything_is_done(cluster: Any) -> None:
     with pytest.raises(UnknownCheck):
         await Runner(cluster).run(["canary.nosuch"])

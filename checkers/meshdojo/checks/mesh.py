@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from meshdojo.checks.convergence import Convergence
 from meshdojo.checks.measurement import Measurement, Request
 from meshdojo.checks.outcome import CannotJudge
 from meshdojo.checks.pods import PROXY, has_sidecar, is_ready
@@ -20,9 +21,10 @@ GATEWAY_URL = "http://istio-ingressgateway.istio-system"
 class Mesh:
     """One run's view of a cluster. Checks that ask for the same thing get the same answer: one sample, one verdict."""
 
-    def __init__(self, client: HTTPClient, probe: Probe | None = None) -> None:
+    def __init__(self, client: HTTPClient, probe: Probe | None = None, convergence: Convergence | None = None) -> None:
         self._client = client
         self._probe = probe or Probe(client)
+        self._convergence = convergence or Convergence(client)
         self._measured: dict[Request, Measurement] = {}
         self._listed: dict[tuple[str, str | None], list[Object]] = {}
 
@@ -53,6 +55,26 @@ class Mesh:
                     f"the cluster has no {resource}: {error}", "Is Istio installed? 'meshdojo reset LAB' does it."
                 ) from error
         return self._listed[key]
+
+    async def settled(self) -> None:
+        """Wait until every proxy has acknowledged its configuration, in a check that is made without that wait.
+
+        Raises CannotJudge.
+        """
+        await self._convergence.wait()
+
+    async def refusal(self, namespace: str, pod: Object) -> str:
+        """Why the API server would not take a new pod in a namespace, '' when it would. Nothing is stored.
+
+        Raises CannotJudge when the namespace is not there.
+        """
+        try:
+            await self._client.create("pods", pod, namespace, dry_run=True)
+        except StatusError as error:
+            if error.code == 404:
+                raise CannotJudge(f"{error}", "'meshdojo reset LAB' sets the lab up again.") from error
+            return str(error)
+        return ""
 
     async def would_become(self, namespace: str, pod: Object) -> Object:
         """What the API server would make of a new pod in a namespace, injection included. Nothing is stored.

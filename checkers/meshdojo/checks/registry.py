@@ -18,7 +18,8 @@ Judge = Callable[[Mesh], Awaitable[Outcome]]
 class Check:
     """A check: `id` is ``LAB.NAME``, `title` what the learner reads beside the tick.
 
-    `without_istio`: it judges a cluster that may have no Istio, so it does not wait for proxies.
+    `without_istio`: it judges a cluster that may have no Istio or half of one, where the probe's pods may not even
+    start: nothing is waited for before it. It measures from the lab's own pods, or asks for the probe itself.
     """
 
     id: str

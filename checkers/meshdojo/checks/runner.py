@@ -51,16 +51,17 @@ class Runner:
         Raises UnknownCheck. Nothing else is raised: what goes wrong becomes an `Error` outcome.
         """
         checks = find(ids)
-        no_probe = await self._outcome(self._probed(), 2 * seconds)
-        unsettled = no_probe
-        if not isinstance(no_probe, Error) and not all(check.without_istio for check in checks):
-            unsettled = await self._outcome(self._settled(), seconds)
-        mesh = Mesh(self._client, self._probe)
+        trouble: Outcome = Pass("nothing to wait for")
+        if not all(check.without_istio for check in checks):
+            trouble = await self._outcome(self._probed(), 2 * seconds)
+            if not isinstance(trouble, Error):
+                trouble = await self._outcome(self._settled(), seconds)
+        mesh = Mesh(self._client, self._probe, self._convergence)
         results = []
         for check in checks:
             start = time.monotonic()
-            trouble = no_probe if check.without_istio else unsettled
-            outcome = trouble if isinstance(trouble, Error) else await self._outcome(check.judge(mesh), seconds)
+            broken = isinstance(trouble, Error) and not check.without_istio
+            outcome = trouble if broken else await self._outcome(check.judge(mesh), seconds)
             results.append(Result(check, outcome, time.monotonic() - start))
             if report:
                 report(results[-1])

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+import psutil
 from aiohttp import web
 
 from meshdojo.istio import resource
@@ -117,13 +118,15 @@ def sync_status(stream: Stream) -> dict[str, Any]:
 
 
 def _entry(subscription: Subscription) -> dict[str, Any]:
-    found = {
+    found: dict[str, Any] = {
         "type": short(subscription.type_url),
         "sent": subscription.sent_nonce,
         "acked": subscription.acked_nonce,
         "state": subscription.state,
         "count": len(subscription.sent),
     }
+    if short(subscription.type_url) == "SDS" and not any("://" in name for name in subscription.sent):
+        found["workload"] = True  # certificates of the workload itself, none that a Gateway names
     return found | ({"error": subscription.refusal} if subscription.refusal else {})
 
 
@@ -171,6 +174,8 @@ def config_dump(stream: Stream) -> dict[str, Any]:
 
 def metrics(discovery: Discovery) -> str:
     """The few of istiod's metrics that there is something to say about, in Prometheus' text format."""
+    process = psutil.Process()
+    cpu = process.cpu_times()
     streams = discovery.server.streams.values()
     refused = Counter(one.type_url for stream in streams for one in stream.subscriptions.values() if one.refusal)
     snapshot = discovery.snapshot
@@ -179,6 +184,8 @@ def metrics(discovery: Discovery) -> str:
         f'pilot_xds{{version="{VERSION}"}} {len(streams)}',
         f"pilot_services {len(snapshot.services.by_host)}",
         f"pilot_virt_services {len(snapshot.virtual_services.items)}",
+        f"process_cpu_seconds_total {cpu.user + cpu.system:.2f}",
+        f"process_resident_memory_bytes {process.memory_info().rss}",
         *(f'pilot_xds_refused{{type="{short(kind)}"}} {number}' for kind, number in refused.items()),
     ]
     return "\n".join(lines) + "\n"

@@ -29,6 +29,7 @@ class Cluster:
         self._refused = refused
         self.validators: dict[str, JSON] = {}
         self.watched: list[tuple[str, str, int]] = []
+        self.gone: set[str] = set()
 
     async def apply(self, one: JSON, *, field_manager: str) -> None:
         await asyncio.sleep(0)
@@ -44,13 +45,15 @@ class Cluster:
         raise StatusError(404, "NotFound", f"{name} not found")
 
     async def list(self, resource: str, namespace: str | None = None, *, labels: str = "") -> ObjectList:
-        if resource == "pods":
+        if resource == "pods" and "operator.istio.io" not in labels:
             waiting = {"reason": "ImagePullBackOff", "message": "no such image"}
             status = {"containerStatuses": [{"state": {"waiting": waiting}}]}
             return ObjectList([{"metadata": {"name": "istiod-1"}, "status": status}], "1")
         if resource == "services":
             names = ("istiod", "old-gateway")
             return ObjectList([{"metadata": {"name": name, "namespace": "istio-system"}} for name in names], "1")
+        if resource.startswith("custom"):
+            return ObjectList([{"metadata": {"name": "gateways.networking.istio.io"}}], "1")
         return ObjectList([], "1")
 
     async def watch(self, resource: str, namespace: str, *, fields: str) -> AsyncGenerator[WatchEvent, None]:
@@ -64,7 +67,7 @@ class Cluster:
             await asyncio.Event().wait()
 
     async def delete(self, resource: str, name: str, namespace: str | None, *, propagation: str) -> None:
-        if resource.startswith("custom") and not name.startswith("gateways"):
+        if name in self.gone:
             raise StatusError(404, "NotFound", f"{name} not found")
         self.deleted.append(f"{resource}/{name}")
 
@@ -86,7 +89,9 @@ def client(cluster: Cluster) -> HTTPClient:
 def test_everything_is_applied_in_an_order_that_works() -> None:
     cluster = Cluster()
     reported: list[str] = []
-    asyncio.run(install(client(cluster), load(["profile=demo"]), lambda part: reported.append(part.name)))
+    asyncio.run(
+        install(client(cluster), load(["profile=demo"]), lambda part, done: reported.append(f"{part.name}{'!' * done}"))
+    )
     kinds = [one["kind"] for one in cluster.applied]
     assert kinds[0] == "Namespace"
     first_pod = kinds.index("Deployment")
@@ -100,7 +105,17 @@ def test_everything_is_applied_in_an_order_that_works() -> None:
         "istio-ingressgateway",
         "istio-egressgateway",
     ]
-    assert reported == ["Istio core", "Istiod", "Ingress gateways", "Egress gateways"]
+    parts = ("Istio core", "Istiod", "Ingress gateways", "Egress gateways")
+    assert reported == [word for part in parts for word in (part, f"{part}!")]
+
+
+def test_everything_that_is_installed_carries_the_labels_by_which_it_is_found_again() -> None:
+    cluster = Cluster()
+    asyncio.run(install(client(cluster), load(["profile=demo"])))
+    objects = [one for one in cluster.applied if one["kind"] != "Namespace"]
+    assert all(one["metadata"]["labels"]["operator.istio.io/managed"] == "Reconcile" for one in objects)
+    components = {one["metadata"]["labels"]["operator.istio.io/component"] for one in objects}
+    assert components == {"Base", "Pilot", "IngressGateways", "EgressGateways"}
 
 
 def test_installing_again_keeps_the_webhook_closed() -> None:
@@ -139,6 +154,16 @@ def test_uninstall_reports_what_was_there() -> None:
     assert lines[0] == "  Removed /v1, Kind=Service/istiod.istio-system."
 
 
+def test_uninstall_goes_on_when_an_object_went_by_itself() -> None:
+    cluster = Cluster()
+    cluster.gone.add("istiod")
+    lines: list[str] = []
+    asyncio.run(uninstall(client(cluster), report=lines.append))
+    gone = "object: /v1, Kind=Service/istiod.istio-system is not being deleted because it no longer exists"
+    assert lines[0] == gone
+    assert len(lines) == 3
+
+
 def test_uninstall_of_a_revision_leaves_the_crds() -> None:
     cluster = Cluster()
     asyncio.run(uninstall(client(cluster), "canary"))
@@ -147,5 +172,7 @@ def test_uninstall_of_a_revision_leaves_the_crds() -> None:
 
 def test_installing_again_removes_what_is_no_longer_wanted() -> None:
     cluster = Cluster()
-    asyncio.run(install(client(cluster), load(["profile=demo"])))
+    lines: list[str] = []
+    asyncio.run(install(client(cluster), load(["profile=demo"]), pruned=lines.append))
     assert cluster.deleted == ["services/old-gateway"]
+    assert lines == ["  Removed /v1, Kind=Service/old-gateway.istio-system."]

@@ -19,6 +19,31 @@ def installed(*settings: str) -> dict[tuple[str, str], JSON]:
     return found
 
 
+def test_in_the_order_in_which_the_real_one_prints_them() -> None:
+    kinds = [one["kind"] for one in manifests(load(["profile=demo"]))]
+    assert list(dict.fromkeys(kinds)) == [
+        "CustomResourceDefinition",
+        "ServiceAccount",
+        "ClusterRole",
+        "ClusterRoleBinding",
+        "ValidatingWebhookConfiguration",
+        "ConfigMap",
+        "MutatingWebhookConfiguration",
+        "Deployment",
+        "Role",
+        "RoleBinding",
+        "Service",
+    ]
+
+
+def test_the_default_tag_is_made_by_the_installation_alone() -> None:
+    tagged = {"istio-revision-tag-default", "istiod-default-validator", "istiod-revision-tag-default"}
+    options = load()
+    assert not tagged & {one["metadata"]["name"] for one in manifests(options)}
+    applied = {one["metadata"]["name"] for part in components(options) for one in part.manifests}
+    assert tagged <= applied
+
+
 def names(objects: dict[tuple[str, str], JSON], kind: str) -> list[str]:
     return sorted(name for found, name in objects if found == kind)
 

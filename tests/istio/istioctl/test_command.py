@@ -75,6 +75,12 @@ def test_an_unknown_command() -> None:
     assert str(caught.value) == 'unknown command "foo" for "istioctl"\nRun \'istioctl --help\' for usage.'
 
 
+@pytest.mark.parametrize("words", [["proxy-config", "foo"], ["manifest", "diff", "a", "b"], ["x", "revision"]])
+def test_below_the_root_an_unknown_command_is_none(words: list[str]) -> None:
+    found, rest = resolve(tree.ROOT, tree.GLOBALS, words)
+    assert (len(found), found[-1].run, rest) == (2, None, words[1:])
+
+
 def commands(path: tuple[Command, ...]) -> list[tuple[Command, ...]]:
     below = [found for one in path[-1].commands for found in commands((*path, one))]
     return [path, *below]

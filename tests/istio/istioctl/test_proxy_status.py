@@ -13,5 +13,10 @@ def test_a_refused_type_is_marked() -> None:
     assert subscribed({"resources": resources}) == "2 (CDS,RDS REFUSED)"
 
 
+def test_the_certificate_of_the_workload_does_not_count() -> None:
+    resources = {"x": {"type": "SDS", "workload": True}, "y": {"type": "CDS"}}
+    assert subscribed({"resources": resources}) == "1 (CDS)"
+
+
 def test_a_proxy_that_has_asked_for_nothing() -> None:
     assert subscribed({}) == "0 ()"

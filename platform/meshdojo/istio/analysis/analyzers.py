@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from meshdojo.istio.analysis import conflicts, references, workloads
+from meshdojo.istio.analysis import conflicts, references, webhooks, workloads
 from meshdojo.istio.analysis.message import Message
 from meshdojo.istio.analysis.world import World
 
@@ -34,6 +34,7 @@ ANALYZERS: dict[str, tuple[Analyzer, str]] = {
         conflicts.unreachable_routes,
         "Checks for routes of virtual services that no request can reach",
     ),
+    "webhook.Analyzer": (webhooks.injectors, "Checks the validity of Istio webhooks"),
 }
 
 

@@ -16,8 +16,8 @@ from meshdojo.istio.install.options import Options
 from meshdojo.istio.install.uninstall import key, prune
 
 JSON = dict[str, Any]
-Report = Callable[[Component], None]
-"""Called with each component once all of its pods are ready."""
+Progress = Callable[[Component, bool], None]
+"""Called with each component (False) before it is applied, and (True) once all of its pods are ready."""
 
 READY_SECONDS = 300.0
 ROOT = "istio-ca-root-cert"
@@ -29,12 +29,21 @@ class NotReady(Exception):
     """Something that was installed does not become ready; the message says what is wrong with its pods."""
 
 
+def _silent(_component: Component, _done: bool) -> None:
+    pass
+
+
 async def install(
-    client: HTTPClient, options: Options, report: Report = lambda component: None, seconds: float = READY_SECONDS
+    client: HTTPClient,
+    options: Options,
+    progress: Progress = _silent,
+    seconds: float = READY_SECONDS,
+    pruned: Callable[[str], None] = lambda line: None,
 ) -> None:
     """Make the cluster's Istio as `options` say, wait until every component is ready, remove what is no longer wanted.
 
-    Raises StatusError (the API refuses an object), NotReady after `seconds`.
+    `pruned` gets a line for each object of that. Raises StatusError (the API refuses an object), NotReady after
+    `seconds`.
     """
     parts = components(options)
     await client.apply(namespace(), field_manager=MANAGER)
@@ -43,22 +52,24 @@ async def install(
     core = [part for part in parts if part.name in _CORE]
     await _apply(client, (one for part in core for one in part.manifests if one["kind"] in _LAST))
     for part in core:
+        progress(part, False)
         await _ready(client, part, seconds)
-        report(part)
-    await _install_gateways(client, [part for part in parts if part.name not in _CORE], bool(core), report, seconds)
-    await prune(client, revision(options), {key(one["kind"], one) for one in objects})
+        progress(part, True)
+    await _install_gateways(client, [part for part in parts if part.name not in _CORE], bool(core), progress, seconds)
+    await prune(client, revision(options), {key(one["kind"], one) for one in objects}, pruned)
 
 
 async def _install_gateways(
-    client: HTTPClient, parts: list[Component], wait: bool, report: Report, seconds: float
+    client: HTTPClient, parts: list[Component], wait: bool, progress: Progress, seconds: float
 ) -> None:
     """After istiod, whose root certificate their pods mount."""
     for in_namespace in {where for part in parts for where, _ in part.deployments} if wait else ():
         await _within(seconds, _seen(client, in_namespace), f"ConfigMap/{in_namespace}/{ROOT} is not there")
     await _apply(client, (one for part in parts for one in part.manifests if one["kind"] in _LAST))
     for part in parts:
+        progress(part, False)
         await _ready(client, part, seconds)
-        report(part)
+        progress(part, True)
 
 
 async def _seen(client: HTTPClient, in_namespace: str) -> None:

@@ -55,15 +55,16 @@ def mesh_config(options: Options) -> JSON:
     }
 
 
-def services(options: Options) -> list[JSON]:
-    """The service istiod, and its alias for the default tag."""
+def service(options: Options) -> JSON:
     labels = pilot_labels(options, app="istiod", istio="pilot")
-    found = [_service(suffixed("istiod", options), labels, selector(options))]
-    if not options.revision:
-        tagged = {**labels, "istio.io/tag": "default"}
-        alias = {"app": "istiod", "istio.io/rev": naming.revision(options)}
-        found.append(_service("istiod-revision-tag-default", tagged, alias))
-    return found
+    return _service(suffixed("istiod", options), labels, selector(options))
+
+
+def tag_service(options: Options) -> JSON:
+    """The alias of istiod's service that istioctl makes with the default tag."""
+    labels = pilot_labels(options, app="istiod", istio="pilot") | {"istio.io/tag": "default"}
+    alias = {"app": "istiod", "istio.io/rev": naming.revision(options)}
+    return _service("istiod-revision-tag-default", labels, alias)
 
 
 def selector(options: Options) -> JSON:

@@ -36,19 +36,37 @@ def chart_labels(chart: str, name: str) -> JSON:
 
 
 def operator_labels(component: str, options: Options) -> JSON:
-    """The labels by which istioctl finds what it installed."""
+    """The labels by which istioctl finds what it installed, as far as the charts write them: not on every object."""
     return {
         "install.operator.istio.io/owning-resource": "unknown",
+        "istio.io/rev": revision(options),
+        "operator.istio.io/component": component,
+    }
+
+
+def owned(one: JSON, component: str, options: Options) -> JSON:
+    """The object with the labels that ``istioctl install`` puts on everything (getOwnerLabels in its installer).
+
+    What is applied from ``istioctl manifest generate`` lacks them, so that an uninstall does not find all of it.
+    """
+    owner = {
         "install.operator.istio.io/owning-resource-namespace": NAMESPACE,
         "istio.io/rev": revision(options),
         "operator.istio.io/component": component,
         "operator.istio.io/managed": "Reconcile",
         "operator.istio.io/version": VERSION,
     }
+    metadata = one["metadata"]
+    return {**one, "metadata": {**metadata, "labels": {**metadata.get("labels", {}), **owner}}}
+
+
+def bare_labels(**more: str) -> JSON:
+    """Of the chart's objects that it does not label for istioctl: accounts and roles."""
+    return {**chart_labels("istiod", "istiod"), **more}
 
 
 def pilot_labels(options: Options, **more: str) -> JSON:
-    return {**chart_labels("istiod", "istiod"), **operator_labels("Pilot", options), **more}
+    return {**bare_labels(), **operator_labels("Pilot", options), **more}
 
 
 def manifest(api_version: str, kind: str, name: str, labels: JSON, **body: Any) -> JSON:

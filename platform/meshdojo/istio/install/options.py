@@ -20,7 +20,7 @@ from meshdojo.istio.install.paths import BadOption, assign, assignment, leaves, 
 from meshdojo.istio.install.profiles import BASE, profile
 
 JSON = dict[str, Any]
-_REVISION = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
+REVISION = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _KINDS = {
     "install.istio.io/v1alpha1": "IstioOperator",
 }
@@ -262,7 +262,7 @@ def _typed(path: str, value: Any) -> None:
     if path in _ENUMS and value not in _ENUMS[path][1]:
         kind, allowed = _ENUMS[path]
         raise BadOption(f'unknown value "{value}" for enum {kind}: allowed are {", ".join(allowed)}')
-    if path in ("revision", "values.revision") and value and not _REVISION.fullmatch(str(value)):
+    if path in ("revision", "values.revision") and value and not REVISION.fullmatch(str(value)):
         raise BadOption(f"invalid revision specified: {value}")
 
 

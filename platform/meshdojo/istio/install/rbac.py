@@ -5,22 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from meshdojo.istio.install import naming
-from meshdojo.istio.install.naming import NAMESPACE, chart_labels, cluster_manifest, manifest, pilot_labels
+from meshdojo.istio.install.naming import NAMESPACE, chart_labels, cluster_manifest, manifest
 from meshdojo.istio.install.options import Options
 
 JSON = dict[str, Any]
 _RBAC = "rbac.authorization.k8s.io/v1"
 _ISTIO_GROUPS = ["security.istio.io", "networking.istio.io", "telemetry.istio.io", "extensions.istio.io"]
 _READ = ["get", "list", "watch"]
+READER = "istio-reader-service-account"
 
 
 def reader(options: Options) -> list[JSON]:
-    """The account by which other tools read the mesh."""
-    labels = {
-        **chart_labels("base", "istio-reader"),
-        **naming.operator_labels("Base", options),
-        "app": "istio-reader",
-    }
+    """What the account by which other tools read the mesh may do."""
+    labels = {**chart_labels("istiod", "istio-reader"), "app": "istio-reader"}
     name = naming.suffixed("istio-reader-clusterrole", options) + f"-{NAMESPACE}"
     core = ["endpoints", "pods", "services", "nodes", "replicationcontrollers", "namespaces", "secrets", "configmaps"]
     rules = [
@@ -32,16 +29,17 @@ def reader(options: Options) -> list[JSON]:
         _rule(["authentication.k8s.io"], ["tokenreviews"], ["create"]),
         _rule(["authorization.k8s.io"], ["subjectaccessreviews"], ["create"]),
     ]
-    account = "istio-reader-service-account"
-    return [
-        manifest("v1", "ServiceAccount", account, labels),
-        *_cluster_role(name, labels, rules, account),
-    ]
+    return _cluster_role(name, labels, rules, READER)
+
+
+def reader_account() -> JSON:
+    """The account itself is the base chart's."""
+    return manifest("v1", "ServiceAccount", READER, {**chart_labels("base", "istio-reader"), "app": "istio-reader"})
 
 
 def istiod(options: Options) -> list[JSON]:
     """istiod's account and its roles."""
-    labels = pilot_labels(options, app="istiod")
+    labels = naming.bare_labels(app="istiod")
     account = naming.suffixed("istiod", options)
     name = naming.suffixed("istiod-clusterrole", options) + f"-{NAMESPACE}"
     webhooks = ["mutatingwebhookconfigurations", "validatingwebhookconfigurations"]
@@ -61,6 +59,14 @@ def istiod(options: Options) -> list[JSON]:
         _rule(["authentication.k8s.io"], ["tokenreviews"], ["create"]),
         _rule(["authorization.k8s.io"], ["subjectaccessreviews"], ["create"]),
     ]
+    # For gateways that the Gateway API asks for; stored only, as all roles here.
+    changes = ["get", "watch", "list", "update", "patch", "create", "delete"]
+    managed = [
+        _rule(["apps"], ["deployments"], changes),
+        _rule(["autoscaling"], ["horizontalpodautoscalers"], changes),
+        _rule(["policy"], ["poddisruptionbudgets"], changes),
+        _rule([""], ["services", "serviceaccounts"], changes),
+    ]
     own = [
         _rule([""], ["secrets"], ["create", *_READ, "update", "delete"]),
         _rule([""], ["configmaps"], ["delete"]),
@@ -69,8 +75,13 @@ def istiod(options: Options) -> list[JSON]:
     return [
         manifest("v1", "ServiceAccount", account, labels),
         *_cluster_role(name, labels, rules, account),
+        *_cluster_role(_gateway_controller(options), labels, managed, account),
         *_role(account, labels, own, account),
     ]
+
+
+def _gateway_controller(options: Options) -> str:
+    return naming.suffixed("istiod-gateway-controller", options) + f"-{NAMESPACE}"
 
 
 def gateway(name: str, labels: JSON, account: str) -> list[JSON]:

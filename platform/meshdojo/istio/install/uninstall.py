@@ -4,65 +4,111 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from typing import Any
 
 from meshdojo.cluster.errors import StatusError
 from meshdojo.cluster.http import HTTPClient
-from meshdojo.istio.models.kinds import KINDS
 
 JSON = dict[str, Any]
 Report = Callable[[str], None]
 Key = tuple[str, str, str]
 
 COMPONENT, REVISION = "operator.istio.io/component", "istio.io/rev"
+NOT_PRUNED = "install.operator.istio.io/owning-resource-not-pruned"
+# In the order in which istioctl removes them (operator/pkg/uninstall/prune.go).
 _NAMESPACED = (
     "deployments.apps",
+    "daemonsets.apps",
     "services",
     "configmaps",
-    "horizontalpodautoscalers.autoscaling",
+    "pods",
+    "secrets",
     "serviceaccounts",
     "rolebindings.rbac.authorization.k8s.io",
     "roles.rbac.authorization.k8s.io",
+    "poddisruptionbudgets.policy",
+    "horizontalpodautoscalers.autoscaling",
 )
 _CLUSTER = (
     "mutatingwebhookconfigurations.admissionregistration.k8s.io",
     "validatingwebhookconfigurations.admissionregistration.k8s.io",
-    "clusterrolebindings.rbac.authorization.k8s.io",
     "clusterroles.rbac.authorization.k8s.io",
+    "clusterrolebindings.rbac.authorization.k8s.io",
 )
 _CRDS = "customresourcedefinitions.apiextensions.k8s.io"
+# What belongs to one control plane: not the base, which all share.
+_OF_A_REVISION = ("Pilot", "IngressGateways", "EgressGateways", "Cni", "Ztunnel")
+
+
+@dataclass(frozen=True)
+class Found:
+    """An object that is to be removed."""
+
+    resource: str
+    group_version_kind: str
+    obj: JSON
+
+    @property
+    def kind(self) -> str:
+        return self.group_version_kind.rpartition("=")[2]
+
+    @property
+    def name(self) -> str:
+        return str(self.obj["metadata"]["name"])
+
+    @property
+    def namespace(self) -> str:
+        return str(self.obj["metadata"].get("namespace") or "")
+
+    def __str__(self) -> str:
+        return f"{self.group_version_kind}/{self.name}.{self.namespace}"
+
+
+async def removable(client: HTTPClient, revision: str = "") -> list[Found]:
+    """What an uninstall of `revision` removes, or with '' a purge, which takes everything including the CRDs."""
+    if not revision:
+        return await _labelled(client, (*_NAMESPACED, *_CLUSTER, _CRDS), COMPONENT)
+    labels = f"{COMPONENT} in ({','.join(_OF_A_REVISION)}),{REVISION}={revision}"
+    return await _labelled(client, (*_NAMESPACED, *_CLUSTER), labels)
+
+
+async def remove(client: HTTPClient, found: Collection[Found], report: Report = lambda line: None) -> None:
+    """Delete these objects in their order; `report` gets a line for each."""
+    for one in found:
+        await _delete(client, one, report)
 
 
 async def uninstall(client: HTTPClient, revision: str = "", report: Report = lambda line: None) -> int:
-    """Delete what was installed for `revision`, or with '' everything including the CRDs. Returns how many objects.
-
-    Webhooks go first, so that nothing asks a control plane that is no longer there.
-    """
-    labels = COMPONENT if not revision else f"{COMPONENT},{REVISION}={revision}"
-    removed = 0
-    for group in (_CLUSTER[:2], _NAMESPACED, _CLUSTER[2:]):
-        removed += sum(await asyncio.gather(*(_remove(client, resource, labels, report) for resource in group)))
-    if not revision:
-        names = [kind.TYPE.resource for kind in KINDS]
-        removed += sum(await asyncio.gather(*(_delete(client, _CRDS, name, None, report) for name in names)))
-    return removed
+    """Delete what was installed for `revision`, or with '' everything including the CRDs. Returns how many objects."""
+    found = await removable(client, revision)
+    await remove(client, found, report)
+    return len(found)
 
 
 async def prune(client: HTTPClient, revision: str, kept: Collection[Key], report: Report = lambda line: None) -> int:
     """Delete what an earlier installation of `revision` made and this one did not. Returns how many objects."""
-    labels = f"{COMPONENT},{REVISION}={revision}"
-    resources = (*_CLUSTER, *_NAMESPACED)
-    return sum(await asyncio.gather(*(_remove(client, resource, labels, report, kept) for resource in resources)))
+    found = await _labelled(client, (*_NAMESPACED, *_CLUSTER), f"{COMPONENT},{REVISION}={revision}")
+    unwanted = [
+        one
+        for one in found
+        if key(one.kind, one.obj) not in kept
+        and one.kind != "Pod"  # they go with their Deployment
+        and NOT_PRUNED not in one.obj["metadata"].get("labels", {})
+    ]
+    await remove(client, unwanted, report)
+    return len(unwanted)
 
 
-async def _remove(
-    client: HTTPClient, resource: str, labels: str, report: Report, kept: Collection[Key] = frozenset()
-) -> int:
-    kind = (await client.discovery.resource(resource)).kind
-    found = (await client.list(resource, labels=labels)).items
-    unwanted = [one for one in found if key(kind, one) not in kept]
-    done = await asyncio.gather(*(_delete_one(client, resource, one, report) for one in unwanted))
-    return sum(done)
+async def _labelled(client: HTTPClient, resources: tuple[str, ...], labels: str) -> list[Found]:
+    lists = await asyncio.gather(*(_list(client, resource, labels) for resource in resources))
+    return [one for found in lists for one in found]
+
+
+async def _list(client: HTTPClient, resource: str, labels: str) -> list[Found]:
+    served = await client.discovery.resource(resource)
+    kind = f"{served.group}/{served.version}, Kind={served.kind}"
+    return [Found(resource, kind, one) for one in (await client.list(resource, labels=labels)).items]
 
 
 def key(kind: str, obj: JSON) -> Key:
@@ -71,18 +117,12 @@ def key(kind: str, obj: JSON) -> Key:
     return kind, metadata.get("namespace") or "", metadata["name"]
 
 
-async def _delete_one(client: HTTPClient, resource: str, one: JSON, report: Report) -> int:
-    metadata = one["metadata"]
-    return await _delete(client, resource, metadata["name"], metadata.get("namespace"), report)
-
-
-async def _delete(client: HTTPClient, resource: str, name: str, namespace: str | None, report: Report) -> int:
+async def _delete(client: HTTPClient, one: Found, report: Report) -> None:
     try:
-        await client.delete(resource, name, namespace, propagation="Background")
+        await client.delete(one.resource, one.name, one.namespace or None, propagation="Background")
     except StatusError as error:
-        if error.code == 404:
-            return 0
-        raise
-    kind = await client.discovery.resource(resource)
-    report(f"  Removed {kind.group}/{kind.version}, Kind={kind.kind}/{name}.{namespace or ''}.")
-    return 1
+        if error.code != 404:
+            raise
+        report(f"object: {one} is not being deleted because it no longer exists")
+    else:
+        report(f"  Removed {one}.")

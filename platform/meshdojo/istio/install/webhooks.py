@@ -19,26 +19,38 @@ REV, INJECTION, INJECT = "istio.io/rev", "istio-injection", "sidecar.istio.io/in
 DEFAULT_TAG = "istio-revision-tag-default"
 DEFAULT_VALIDATOR = "istiod-default-validator"
 _NEVER = {"matchLabels": {"istio.io/deactivated": "never-match"}}
+_TAG = {"istio.io/tag": "default", "install.operator.istio.io/owning-resource-not-pruned": "true"}
 
 
 def manifests(options: Options) -> list[JSON]:
     """All webhook configurations of an installation."""
-    named = [_injector(options), _validator(options)]
-    return named if options.revision else [*named, _default_tag(options), _default_validator(options)]
+    if options.revision:
+        return charted(options)
+    injector = _injector(options)
+    silent = [{**webhook, "namespaceSelector": _NEVER, "objectSelector": _NEVER} for webhook in injector["webhooks"]]
+    return [
+        {**injector, "webhooks": silent},
+        _validator(options),
+        _default_tag(options),
+        _default_validator(options),
+    ]
+
+
+def charted(options: Options) -> list[JSON]:
+    """Those of the charts, before istioctl makes the default tag."""
+    return [_injector(options), _validator(options)]
 
 
 def _injector(options: Options) -> JSON:
     labels = pilot_labels(options, app="sidecar-injector")
-    active = [_by_namespace_revision(options), _by_pod_revision(options)]
-    if not options.revision:
-        silenced = [*active, *_by_label(options)]
-        active = [{**webhook, "namespaceSelector": _NEVER, "objectSelector": _NEVER} for webhook in silenced]
+    by_label = [] if options.revision else _by_label(options)
+    active = [_by_namespace_revision(options), _by_pod_revision(options), *by_label]
     name = naming.suffixed("istio-sidecar-injector", options)
     return cluster_manifest(_ADMISSION, "MutatingWebhookConfiguration", name, labels, webhooks=active)
 
 
 def _default_tag(options: Options) -> JSON:
-    labels = pilot_labels(options, app="sidecar-injector") | {"istio.io/tag": "default"}
+    labels = pilot_labels(options, app="sidecar-injector") | _TAG
     webhooks = [_by_namespace_revision(options), _by_pod_revision(options), *_by_label(options)]
     return cluster_manifest(_ADMISSION, "MutatingWebhookConfiguration", DEFAULT_TAG, labels, webhooks=webhooks)
 
@@ -90,7 +102,8 @@ def _validator(options: Options) -> JSON:
 def _default_validator(options: Options) -> JSON:
     """For all others."""
     selector = {"matchExpressions": [_absent(REV)]}
-    return _validating(DEFAULT_VALIDATOR, "validation.istio.io", selector, options, {"istio.io/tag": "default"})
+    own = {**_TAG, **naming.operator_labels("Pilot", options)}
+    return _validating(DEFAULT_VALIDATOR, "validation.istio.io", selector, options, own)
 
 
 def _validating(name: str, webhook: str, selector: JSON, options: Options, labels: JSON) -> JSON:
@@ -110,7 +123,8 @@ def _validating(name: str, webhook: str, selector: JSON, options: Options, label
         "rules": [rule],
         "sideEffects": "None",
     }
-    own = pilot_labels(options, app="istiod", istio="istiod") | labels
+    revision = {"istio.io/rev": naming.revision(options)}
+    own = {**naming.bare_labels(app="istiod", istio="istiod"), **revision, **labels}
     return cluster_manifest(_ADMISSION, "ValidatingWebhookConfiguration", name, own, webhooks=[entry])
 
 

@@ -21,7 +21,8 @@ from meshdojo.istio.models.kinds import KINDS
 
 JSON = dict[str, Any]
 FOUND_CODE = 79
-_KUBERNETES = ("namespaces", "pods", "services", "secrets")
+_INJECTORS = "mutatingwebhookconfigurations.admissionregistration.k8s.io"
+_KUBERNETES = ("namespaces", "pods", "services", "secrets", _INJECTORS)
 
 
 def run(invocation: Invocation) -> int:
@@ -104,7 +105,9 @@ async def _list(client: HTTPClient, resource: str) -> list[JSON]:
 
 def _in_scope(message: Message, namespace: str) -> bool:
     origin = message.origin
-    return not namespace or namespace == origin.namespace or (origin.kind == "Namespace" and origin.name == namespace)
+    if origin.kind == "Namespace":
+        return namespace in ("", origin.name)
+    return not namespace or origin.namespace in ("", namespace)
 
 
 def _suppressed(message: Message, patterns: Iterable[str]) -> bool:

@@ -60,7 +60,7 @@ async def all_istiods(client: HTTPClient, system: str, path: str, revision: str 
     """The name and the answer of every istiod. Raises CommandError if there is none."""
     pods = await istiods(client, system, revision)
     if not pods:
-        raise CommandError("no running Istio pods in " + system)
+        raise CommandError(f'no running Istio pods in "{system}"')
     answers = await asyncio.gather(*(debug(client, pod, path) for pod in pods))
     return [(pod["metadata"]["name"], answer) for pod, answer in zip(pods, answers, strict=True)]
 

@@ -84,6 +84,8 @@ def resolve(root: Command, globals_: tuple[Flag, ...], argv: Sequence[str]) -> t
             break
         word = rest[index]
         found = path[-1].find(word)
+        if found is None and len(path) > 1:
+            break  # as cobra does below the root: the group's help, and no error
         if found is None:
             name = " ".join(command.name for command in path)
             raise UsageError(f'unknown command "{word}" for "{name}"\nRun \'{name} --help\' for usage.')

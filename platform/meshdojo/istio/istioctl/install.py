@@ -8,11 +8,18 @@ from pathlib import Path
 from meshdojo.cluster.http import HTTPClient
 from meshdojo.istio.install import apply
 from meshdojo.istio.install.manifests import Component, components
-from meshdojo.istio.install.options import Options, load
+from meshdojo.istio.install.options import REVISION, Options, load
 from meshdojo.istio.install.paths import BadOption
 from meshdojo.istio.istioctl import cluster
 from meshdojo.istio.istioctl.command import CommandError, Invocation
 from meshdojo.istio.istioctl.durations import seconds
+
+
+def check_revision(invocation: Invocation) -> None:
+    """Raises CommandError as the real one does before anything else."""
+    revision = invocation["revision"]
+    if revision and not REVISION.fullmatch(revision):
+        raise CommandError(f"invalid revision specified: {revision}")
 
 
 def options(invocation: Invocation) -> Options:
@@ -28,6 +35,9 @@ def options(invocation: Invocation) -> Options:
 
 
 def run(invocation: Invocation) -> int:
+    if invocation.arguments:
+        raise CommandError(f"accepts 0 arg(s), received {len(invocation.arguments)}")
+    check_revision(invocation)
     try:
         chosen = options(invocation)
     except CommandError as error:
@@ -38,22 +48,31 @@ def run(invocation: Invocation) -> int:
         return 1
     if invocation["dry-run"]:
         for part in parts:
-            _report(part)
+            _progress(part, False)
+            _progress(part, True)
     else:
         cluster.run(invocation, lambda client: _install(client, chosen, seconds(invocation["readiness-timeout"])))
-    print("✔ Installation complete")
+    _say("✔ Installation complete")
     return 0
 
 
 async def _install(client: HTTPClient, chosen: Options, timeout: float) -> None:
     try:
-        await apply.install(client, chosen, _report, timeout)
+        await apply.install(client, chosen, _progress, timeout, print)
     except apply.NotReady as error:
         raise CommandError(f"failed to install manifests: {error}") from None
 
 
-def _report(part: Component) -> None:
-    print(f"✔ {part.name} installed {part.symbol}", flush=True)
+def _progress(part: Component, done: bool) -> None:
+    """The real one's lines where standard error is no terminal; at one it would write them over each other."""
+    if done:
+        _say(f"✔ {part.name} installed {part.symbol}")
+    elif not sys.stderr.isatty():
+        _say(f"- Processing resources for {part.name}.")
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _confirmed(chosen: Options, parts: list[Component]) -> bool:

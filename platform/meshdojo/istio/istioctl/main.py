@@ -38,7 +38,6 @@ def _run(argv: list[str]) -> int:
     command = path[-1]
     invocation = parse((*command.flags, *tree.GLOBALS, tree.HELP), words)
     if invocation["help"] or command.run is None:
-        _check_no_arguments(path, invocation.arguments)
         sys.stdout.write(usage(path, tree.GLOBALS))
         return 0
     if not command.positional:

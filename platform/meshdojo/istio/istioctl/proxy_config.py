@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
+from meshdojo.cluster.http import HTTPClient
+from meshdojo.istio.istioctl import cluster as cluster_
 from meshdojo.istio.istioctl import table
-from meshdojo.istio.istioctl.command import Invocation
-from meshdojo.istio.istioctl.proxyconfig import clusters, listeners, routes, secrets
-from meshdojo.istio.istioctl.proxyconfig.dump import Dump, admin, dump, show
+from meshdojo.istio.istioctl.command import CommandError, Invocation
+from meshdojo.istio.istioctl.proxyconfig import clusters, listeners, loggers, routes, secrets
+from meshdojo.istio.istioctl.proxyconfig.dump import Dump, Target, admin, dump, request, resolve, show
 
 JSON = dict[str, Any]
 LISTENER_GAP = 1
@@ -67,6 +70,38 @@ def route(invocation: Invocation) -> int:
 def secret(invocation: Invocation) -> int:
     found = list(dump(invocation).secrets)
     return _printed(invocation, [entry for _, entry in found], [secrets.HEADER, *secrets.rows(found)])
+
+
+def log(invocation: Invocation) -> int:
+    if not invocation.arguments and not invocation["selector"]:
+        raise CommandError("log requires pod name or --selector")
+    if invocation["reset"] and invocation["level"]:
+        raise CommandError("--level cannot be combined with --reset")
+    if invocation["output"] not in ("", "short"):
+        raise CommandError("--output is not applicable for this command")
+    sys.stdout.write(cluster_.run(invocation, lambda client: _log(client, invocation)))
+    return 0
+
+
+async def _log(client: HTTPClient, invocation: Invocation) -> str:
+    targets = await _log_targets(client, invocation)
+    known = [(await request(client, target, "logging", "POST")).decode() for target in targets]
+    paths = loggers.paths(loggers.changes(invocation["level"], invocation["reset"], known[-1]))
+    text = ""
+    for target in targets:
+        answers = [(await request(client, target, path, "POST")).decode() for path in paths]
+        text += f"{target.name}.{target.namespace}:\n{answers[-1]}"
+    return text
+
+
+async def _log_targets(client: HTTPClient, invocation: Invocation) -> list[Target]:
+    if not invocation["selector"]:
+        return [await resolve(client, invocation)]
+    namespace = cluster_.namespace(invocation, client)
+    pods = (await client.list("pods", namespace, labels=invocation["selector"])).items
+    if not pods:
+        raise CommandError(f"no pods found for selector {invocation['selector']}")
+    return [Target(namespace, pod["metadata"]["name"]) for pod in pods]
 
 
 def bootstrap(invocation: Invocation) -> int:

@@ -52,9 +52,12 @@ def _row(entry: JSON) -> tuple[str, str, str, str, str]:
 
 
 def subscribed(entry: JSON) -> str:
-    """``4 (CDS,LDS,EDS,RDS)``; a type that the proxy refused is marked."""
+    """``4 (CDS,LDS,EDS,RDS)``; a type that the proxy refused is marked.
+
+    A workload's own certificate does not count: on a real cluster the proxy has it from its agent, not from istiod.
+    """
     found = {one["type"]: one for one in (entry.get("resources") or {}).values()}
-    shown = [f"{name}{_mark(found[name])}" for name in TYPES if name in found]
+    shown = [f"{name}{_mark(found[name])}" for name in TYPES if name in found and not found[name].get("workload")]
     return f"{len(shown)} ({','.join(shown)})"
 
 

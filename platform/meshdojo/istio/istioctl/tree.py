@@ -103,6 +103,14 @@ PROXY_CONFIG = Command(
             Flag("name", help="Filter by the name of the route configuration"),
             _VERBOSE,
         ),
+        _proxy_config(
+            "log",
+            "Retrieves logging levels of the Envoy in the specified pod",
+            ("o",),
+            Flag("level", help="Levels to set: LEVEL for all loggers, or LOGGER:LEVEL,LOGGER:LEVEL,..."),
+            Flag("reset", "r", "bool", help="Reset levels to default value (warning)."),
+            Flag("selector", "l", help="Label selector"),
+        ),
         _proxy_config("secret", "Retrieves secret configuration for the Envoy in the specified pod", ("secrets", "s")),
         _proxy_config("bootstrap", "Retrieves bootstrap configuration for the Envoy in the specified pod", ("b",)),
         _proxy_config("all", "Retrieves all configuration for the Envoy in the specified pod", ("a",)),
@@ -127,6 +135,7 @@ INSTALL = Command(
     ),
     examples="  # Install the demo profile and don't wait for confirmation\n"
     "  istioctl install --set profile=demo --skip-confirmation",
+    positional=True,
 )
 UNINSTALL = Command(
     "uninstall",
@@ -143,6 +152,7 @@ UNINSTALL = Command(
         _YES,
         Flag("verbose", "v", "bool", help="Verbose output."),
     ),
+    positional=True,
 )
 VERSION = Command(
     "version",
@@ -198,6 +208,7 @@ MANIFEST = Command(
                 Flag("revision", "r", help="Target control plane revision for the command."),
                 _SET,
             ),
+            positional=True,
         ),
     ),
 )

@@ -83,8 +83,8 @@ def _print(report: JSON, invocation: Invocation, missing: str) -> None:
             if missing:
                 print(missing)
             _lines(report, bool(invocation["short"]))
-        case other:
-            raise CommandError(f'--output must be "yaml" or "json", not {other!r}')
+        case _:
+            raise CommandError("--output must be 'yaml' or 'json'")
 
 
 def _lines(report: JSON, short: bool) -> None:

@@ -83,8 +83,8 @@ def admin(invocation: Invocation, path: str) -> JSON:
     """What Envoy's admin interface answers at `path`, decoded. Raises CommandError."""
 
     async def ask(client: HTTPClient) -> JSON:
-        target = await resolve(client, invocation)
-        return await _request(client, target, path)
+        answer: JSON = json.loads(await request(client, await resolve(client, invocation), path))
+        return answer
 
     return cluster.run(invocation, ask)
 
@@ -127,8 +127,9 @@ def _why(error: StatusError, target: Target) -> str:
     return f'{process * 2}building port forwarded: failed retrieving: {error} in the "{target.namespace}" namespace'
 
 
-async def _request(client: HTTPClient, target: Target, path: str) -> JSON:
-    command = ["pilot-agent", "request", "GET", path]
+async def request(client: HTTPClient, target: Target, path: str, method: str = "GET") -> bytes:
+    """What Envoy's admin interface answers. Raises CommandError."""
+    command = ["pilot-agent", "request", method, path]
     try:
         result = await client.exec(target.namespace, target.name, command, PROXY)
     except StatusError as error:
@@ -137,8 +138,7 @@ async def _request(client: HTTPClient, target: Target, path: str) -> JSON:
     if result.exit_code != 0:
         said = result.stderr.decode(errors="replace").strip()
         raise CommandError(f"failed to execute command on {target.name}.{target.namespace} sidecar: {said}")
-    answer: JSON = json.loads(result.stdout)
-    return answer
+    return result.stdout
 
 
 def dump(invocation: Invocation) -> Dump:
