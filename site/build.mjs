@@ -9,11 +9,15 @@ const here = path.dirname(fileURLToPath(import.meta.url));
 const dist = path.join(here, "meshdojo/web/static/dist");
 const draft = `${dist}.${process.pid}`;
 
+// Runs before the page is painted, so it is a classic script and shares no chunk with the others.
+const classic = { early: "frontend/src/early.ts" };
+
 const entries = {
   main: "frontend/src/main.ts",
   diagram: "frontend/src/diagram.ts",
   site: "frontend/styles/site.css",
   "diagram-style": "frontend/styles/diagram.css",
+  xterm: "frontend/styles/xterm.css",
   logo: "frontend/logo.svg",
   geist: "@fontsource-variable/geist/files/geist-latin-wght-normal.woff2",
   "geist-mono": "@fontsource-variable/geist-mono/files/geist-mono-latin-wght-normal.woff2",
@@ -21,34 +25,70 @@ const entries = {
 
 // What templates ask for -> the entry that makes it.
 const names = {
+  "early.js": "early.js",
   "main.js": "main.js",
   "diagram.js": "diagram.js",
   "site.css": "site.css",
   "diagram.css": "diagram-style.css",
+  "xterm.css": "xterm.css",
   "logo.svg": "logo.svg",
   "geist.woff2": "geist.woff2",
   "geist-mono.woff2": "geist-mono.woff2",
 };
 
+// xterm.js writes <style> elements and style attributes, which our Content-Security-Policy forbids. The same text can go
+// into constructed style sheets, and through the style property; see frontend/src/sheets.ts.
+const strictStyles = {
+  name: "strict-styles",
+  setup(building) {
+    building.onLoad({ filter: /@xterm[/\\]xterm[/\\]lib[/\\]xterm\.mjs$/ }, async ({ path: file }) => {
+      let text = await readFile(file, "utf8");
+      text = replaced(text, /[\w$]+(?:\.[\w$]+)*\.createElement\("style"\)/g, 3, () => "sheetElement()");
+      text = replaced(
+        text,
+        /([\w$]+)\.setAttribute\("style",`\$\{\1\.getAttribute\("style"\)\|\|""\}\$\{([\w$]+)\};`\)/g,
+        1,
+        (_all, element, style) => `${element}.style.cssText+=${style}+";"`,
+      );
+      const sheets = JSON.stringify(path.join(here, "frontend/src/sheets.ts"));
+      return { contents: `import { sheetElement } from ${sheets};\n${text}`, loader: "js", resolveDir: path.dirname(file) };
+    });
+  },
+};
+
+function replaced(text, pattern, times, by) {
+  const found = text.match(pattern)?.length ?? 0;
+  if (found !== times) throw new Error(`xterm.js has ${found} places like ${pattern}, not ${times}: look at it anew`);
+  return text.replace(pattern, by);
+}
+
 async function bundle() {
-  const result = await build({
+  const common = {
     absWorkingDir: here,
-    entryPoints: entries,
     outdir: draft,
     bundle: true,
-    splitting: true,
-    format: "esm",
     target: ["chrome123", "firefox120", "safari17.5"],
     minify: true,
     legalComments: "none",
     metafile: true,
     entryNames: "[name]-[hash]",
+    logLevel: "warning",
+  };
+  const first = await build({ ...common, entryPoints: classic, format: "iife" });
+  const result = await build({
+    ...common,
+    entryPoints: entries,
+    splitting: true,
+    format: "esm",
     chunkNames: "chunk-[hash]",
     assetNames: "[name]-[hash]",
     loader: { ".woff2": "file", ".svg": "file" },
-    logLevel: "warning",
+    plugins: [strictStyles],
   });
-  return result.metafile;
+  return {
+    inputs: { ...first.metafile.inputs, ...result.metafile.inputs },
+    outputs: { ...first.metafile.outputs, ...result.metafile.outputs },
+  };
 }
 
 // A font or picture as an entry comes out as a script that names the file beside it: find that file by its input.
@@ -68,7 +108,7 @@ function isMadeFrom(name, entry, output) {
   const extension = path.extname(entry);
   if (path.extname(name) !== extension) return false;
   if (extension === ".js" || extension === ".css") {
-    const source = entries[path.basename(entry, extension)];
+    const source = { ...classic, ...entries }[path.basename(entry, extension)];
     return output.entryPoint === source;
   }
   const input = path.basename(entries[path.basename(entry, extension)], extension);

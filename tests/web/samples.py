@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator, Container
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Container
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from fastapi import FastAPI
 
 from meshdojo.web.app import create_app
 from meshdojo.web.live import Checking, Judged, MeshStatus, Update
+from meshdojo.web.local.shells import LocalShells
 from meshdojo.web.progress import Verdict
 from meshdojo.web.server import Server, listen
 from meshdojo.web.settings import Settings
@@ -266,6 +268,13 @@ class FakeJudge:
         self.closed = True
 
 
+async def eventually(condition: Callable[[], bool], seconds: float = 60) -> None:
+    """Wait for what another program does and tells nobody."""
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - there is no event to wait for
+            await asyncio.sleep(0.01)
+
+
 def judged(task: str, verdict: Verdict) -> tuple[Update, Update]:
     """What a judge says about a task, from first look to verdict."""
     return Checking(task), Judged(task, verdict)
@@ -308,11 +317,24 @@ async def entered(app: FastAPI) -> AsyncIterator[Visitor]:
         yield visitor
 
 
+def lab_shells(settings: Settings) -> LocalShells:
+    """Real shells, of an owner without habits, in an environment that says where it is."""
+    home = settings.state_directory / "home"
+    home.mkdir(parents=True, exist_ok=True)
+
+    async def environment() -> dict[str, str]:
+        return {"PATH": os.environ["PATH"], "HOME": str(home), "GATEWAY_URL": "127.64.0.1:31380", "LANG": "C.UTF-8"}
+
+    return LocalShells(settings.state_directory, environment, "meshdojo up --detach")
+
+
 @asynccontextmanager
-async def served(settings: Settings, judge: FakeJudge) -> AsyncIterator[httpx.AsyncClient]:
+async def served(
+    settings: Settings, judge: FakeJudge, shells: LocalShells | None = None
+) -> AsyncIterator[httpx.AsyncClient]:
     """A server on its port, and a client that has entered."""
     ready = asyncio.Event()
-    server = Server(create_app(settings, judge=judge), ready.set)
+    server = Server(create_app(settings, judge=judge, shells=shells or lab_shells(settings)), ready.set)
     listener = listen(settings.host, settings.port)
     task = asyncio.create_task(server.serve([listener]))
     async with httpx.AsyncClient(base_url=settings.url, timeout=10, follow_redirects=True) as client:

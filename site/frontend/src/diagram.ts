@@ -1,5 +1,6 @@
 // Inside the frame of a diagram: draws what the page posts.
 import mermaid from "mermaid";
+import { hex } from "./colours";
 import type { DrawReply, DrawRequest } from "./diagrams";
 
 const LEAST_SCALE = 0.6;
@@ -72,16 +73,4 @@ function theme(colours: Record<string, string>): Record<string, string> {
     activationBkgColor: hex(canvas),
     fontSize: "15px",
   };
-}
-
-/** mermaid works colours out and wants them in hex; browsers say rgb(…) or color(srgb …). */
-function hex(colour: string | undefined): string {
-  const canvas = document.createElement("canvas");
-  canvas.width = canvas.height = 1;
-  const context = canvas.getContext("2d");
-  if (!context || !colour) return "#888888";
-  context.fillStyle = colour;
-  context.fillRect(0, 0, 1, 1);
-  const [red = 0, green = 0, blue = 0] = context.getImageData(0, 0, 1, 1).data;
-  return `#${[red, green, blue].map((part) => part.toString(16).padStart(2, "0")).join("")}`;
 }

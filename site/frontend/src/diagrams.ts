@@ -1,5 +1,7 @@
 // Diagrams are drawn in a frame of their own (see security.py), when they come near the window. This module makes the
 // frames and hands them the source and the page's own colours; diagram.ts, inside, draws.
+import { colours, scheme, whenColoursChange } from "./colours";
+
 export interface DrawRequest {
   source: string;
   title: string;
@@ -23,7 +25,7 @@ export function drawDiagrams(root: ParentNode): void {
         frame(entry.target);
       }
     },
-    { rootMargin: "600px" },
+    { rootMargin: "600px", root: scroller() },
   );
   for (const figure of figures) {
     figure.dataset["drawn"] = "";
@@ -31,12 +33,18 @@ export function drawDiagrams(root: ParentNode): void {
   }
 }
 
+/** What scrolls: a margin around the window does not reach into an element that scrolls by itself. */
+function scroller(): Element | null {
+  const element = document.querySelector("[data-scroller]");
+  return element && getComputedStyle(element).overflowY === "auto" ? element : null;
+}
+
 function frame(figure: HTMLElement): void {
   const title = figure.dataset["title"] ?? "Diagram";
   const element = document.createElement("iframe");
   element.title = title;
   const draw = (): void => {
-    const request: DrawRequest = { source: figure.dataset["diagram"] ?? "", title, colours: colours() };
+    const request: DrawRequest = { source: figure.dataset["diagram"] ?? "", title, colours: { ...colours(TOKENS), scheme: scheme() } };
     element.contentWindow?.postMessage(request, window.location.origin);
   };
   window.addEventListener("message", (event: MessageEvent<DrawReply | "ready">) => {
@@ -49,28 +57,7 @@ function frame(figure: HTMLElement): void {
       element.remove(); // The source, as text, is still there.
     }
   });
-  document.addEventListener("themechange", draw);
-  window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+  whenColoursChange(draw);
   element.src = "/diagram";
   figure.append(element);
-}
-
-/** The page's colours as they are now: a custom property would come out as its formula, a used colour does not. */
-function colours(): Record<string, string> {
-  const probe = document.createElement("span");
-  probe.hidden = true;
-  document.body.append(probe);
-  const found: Record<string, string> = {};
-  for (const token of TOKENS) {
-    probe.style.color = `var(--${token})`;
-    found[token] = getComputedStyle(probe).color;
-  }
-  probe.remove();
-  const dark = getComputedStyle(document.documentElement).colorScheme.split(" ");
-  found["scheme"] = dark.length === 1 ? (dark[0] ?? "light") : systemScheme();
-  return found;
-}
-
-function systemScheme(): string {
-  return window.matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
 }

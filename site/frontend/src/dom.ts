@@ -2,6 +2,7 @@
 import { serveCopyButtons } from "./copy";
 import { drawDiagrams } from "./diagrams";
 import { localiseTimes } from "./times";
+import { serveRunButtons } from "./work";
 
 export function meta(name: string): string {
   return document.querySelector<HTMLMetaElement>(`meta[name="${name}"]`)?.content ?? "";
@@ -11,6 +12,7 @@ export function meta(name: string): string {
 export function enliven(root: ParentNode): void {
   localiseTimes(root);
   serveCopyButtons(root);
+  serveRunButtons(root);
   drawDiagrams(root);
 }
 

@@ -7,6 +7,8 @@ import { followOutline } from "./outline";
 import { servePopovers } from "./popover";
 import { serveThemeSwitch } from "./theme";
 import { localiseTimes } from "./times";
+import { serveWork } from "./work";
+import { serveWorkbench } from "./workbench";
 
 serveThemeSwitch();
 serveCopyButtons(document);
@@ -16,4 +18,6 @@ localiseTimes(document);
 setInterval(() => localiseTimes(document), 30_000);
 followOutline();
 drawDiagrams(document);
+serveWorkbench();
+serveWork();
 listen();

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
 
@@ -24,8 +24,9 @@ from meshdojo.web.events import Events
 from meshdojo.web.library import CourseLibrary
 from meshdojo.web.limits import Limits
 from meshdojo.web.live import Hub, Judge
+from meshdojo.web.local.shells import LocalShells
 from meshdojo.web.members import Members
-from meshdojo.web.pages import course, diagram, entry, errors, lab, live
+from meshdojo.web.pages import course, diagram, entry, errors, lab, live, terminal
 from meshdojo.web.pages.site import Library, Site, environment
 from meshdojo.web.progress import Progress
 from meshdojo.web.reported import ReportedJudge
@@ -34,6 +35,7 @@ from meshdojo.web.roster import Roster
 from meshdojo.web.security import Guard
 from meshdojo.web.sessions import Sessions
 from meshdojo.web.settings import Settings
+from meshdojo.web.shells import Shells
 from meshdojo.web.workshops import Workshops
 
 API = (account_api, course_api, workshops_api, desk_api)
@@ -42,7 +44,7 @@ API_DESCRIPTION = """What the site's own pages and the command line use.
 A program sends a personal token (`Authorization: Bearer mdj_…`), made on the page "You" or by `POST /api/v1/me/tokens`.
 A page sends its session's cookie, and with everything but a read the header `X-CSRF-Token`. Times are RFC 3339.
 """
-PAGES = (course, lab, live, entry, diagram)
+PAGES = (course, lab, live, terminal, entry, diagram)
 FOREVER = "public, max-age=31536000, immutable"
 
 
@@ -55,12 +57,19 @@ class Built(StaticFiles):
         return response
 
 
-def create_app(settings: Settings, *, judge: Judge | None = None, library: Library | None = None) -> FastAPI:
+def create_app(
+    settings: Settings,
+    *,
+    judge: Judge | None = None,
+    library: Library | None = None,
+    shells: Shells | None = None,
+) -> FastAPI:
     """The site as an ASGI app.
 
-    `judge` and `library` default to the cluster of `settings.backend` and the labs below `settings.content`; tests hand
-    in their own. Raises `assets.AssetsMissing` when the front end is not built and `database.DatabaseError`
-    for a URL that means nothing; a database that cannot be opened is a `DatabaseError` at startup.
+    `judge`, `library` and `shells` default to the cluster of `settings.backend`, the labs below `settings.content` and
+    shells on this machine; tests hand in their own. Raises `assets.AssetsMissing` when the front end is not built and
+    `database.DatabaseError` for a URL that means nothing; a database that cannot be opened is a `DatabaseError` at
+    startup.
     """
     assets = Assets()
     templates = environment(assets, settings.call)
@@ -94,6 +103,7 @@ def create_app(settings: Settings, *, judge: Judge | None = None, library: Libra
         hub=hub,
         sessions=sessions,
         templates=templates,
+        shells=shells or _local_shells(settings),
     )
     app = FastAPI(
         title="meshdojo",
@@ -126,6 +136,15 @@ def _cluster_judge(settings: Settings, course_library: CourseLibrary) -> Judge:
     )
 
 
+def _local_shells(settings: Settings) -> Shells:
+    async def environment() -> Mapping[str, str]:
+        from meshdojo.backends.select import open_backend
+
+        return await open_backend(settings.backend, settings.instance).environment()
+
+    return LocalShells(settings.state_directory, environment, settings.call("up --detach"))
+
+
 def _lifespan(site: Site) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -136,6 +155,7 @@ def _lifespan(site: Site) -> Callable[[FastAPI], AbstractAsyncContextManager[Non
                 yield
         finally:
             await site.hub.close()
+            await site.shells.close()
             await site.database.bus.close()
             await site.database.engine.dispose()
 

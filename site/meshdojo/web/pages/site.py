@@ -23,8 +23,10 @@ from meshdojo.web.members import Members
 from meshdojo.web.progress import Progress
 from meshdojo.web.rooms import Rooms
 from meshdojo.web.roster import Roster
+from meshdojo.web.security import is_owner
 from meshdojo.web.sessions import Session, Sessions
 from meshdojo.web.settings import Settings
+from meshdojo.web.shells import Shells
 from meshdojo.web.views import BrokenChapter, Chapter, mesh_label
 from meshdojo.web.workshops import Workshops
 
@@ -63,6 +65,7 @@ class Site:
     hub: Hub
     sessions: Sessions
     templates: Environment
+    shells: Shells
 
     def chapter(self, name: str) -> Chapter | None:
         """The chapter of this name."""
@@ -71,7 +74,7 @@ class Site:
     def render(self, template: str, **values: Any) -> str:
         """A template that needs nothing from the request (a fragment)."""
         return self.templates.get_template(template).render(
-            **{"mesh": self.hub.mesh, "csrf": "", "session": None} | values
+            **{"mesh": self.hub.mesh, "csrf": "", "session": None, "owner": False} | values
         )
 
     def page(self, request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
@@ -82,6 +85,7 @@ class Site:
             "csrf": self.sessions.csrf(session) if isinstance(session, Session) else "",
             "stream": "",
             "session": session,
+            "owner": isinstance(session, Session) and is_owner(session),
         }
         return HTMLResponse(self.render(template, **common | values), status)
 

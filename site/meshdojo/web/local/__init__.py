@@ -1,0 +1,1 @@
+"""Shells on this machine, for its owner."""
