@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 from playwright.async_api import Browser, Locator, Page, WebSocketRoute, expect
 from tests.web.samples import FakeJudge, lab_shells, served
@@ -19,6 +21,13 @@ async def type_command(page: Page, command: str) -> None:
     await shown_terminal(page).locator("textarea").focus()
     await page.keyboard.type(command)
     await page.keyboard.press("Enter")
+
+
+async def side(element: Locator, name: Literal["width", "height"]) -> float:
+    """How long a side of an element is."""
+    box = await element.bounding_box()
+    assert box
+    return box[name]
 
 
 def shown_terminal(page: Page) -> Locator:
@@ -115,11 +124,11 @@ async def test_panes_are_resized_folded_and_remembered(settings: Settings, judge
         await page.goto(f"{settings.url}/labs/split")
         chapter, work, mesh = (page.locator(f"[data-pane={name}]") for name in ("chapter", "work", "mesh"))
         divider = page.get_by_role("separator", name="Width of the chapter")
-        before = (await chapter.bounding_box() or {})["width"]
+        before = await side(chapter, "width")
         await divider.focus()
         for _ in range(5):
             await page.keyboard.press("ArrowRight")
-        wider = (await chapter.bounding_box() or {})["width"]
+        wider = await side(chapter, "width")
         assert wider > before + 100
         box = await divider.bounding_box()
         assert box
@@ -127,18 +136,18 @@ async def test_panes_are_resized_folded_and_remembered(settings: Settings, judge
         await page.mouse.down()
         await page.mouse.move(box["x"] - 200, 300)
         await page.mouse.up()
-        dragged = (await chapter.bounding_box() or {})["width"]
+        dragged = await side(chapter, "width")
         assert abs(wider - 200 - dragged) < 3
         await page.get_by_role("button", name="Fold the mesh").click()
         await expect(page.get_by_role("button", name="Mesh", exact=True)).to_be_focused()
-        tall = (await work.bounding_box() or {})["height"]
+        tall = await side(work, "height")
         assert tall > 700
 
         await page.reload()
-        assert (await chapter.bounding_box() or {})["width"] == dragged
-        assert (await mesh.bounding_box() or {})["height"] < 50
+        assert await side(chapter, "width") == dragged
+        assert await side(mesh, "height") < 50
         await page.get_by_role("button", name="Mesh", exact=True).click()
-        assert (await mesh.bounding_box() or {})["height"] > 200
+        assert await side(mesh, "height") > 200
         assert complaints == []
 
 

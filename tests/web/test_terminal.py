@@ -11,11 +11,14 @@ from dataclasses import dataclass, field
 import aiohttp
 import httpx
 import pytest
+from starlette.responses import Response
 from tests.web.samples import FakeJudge, eventually, lab_shells, served
 
+from meshdojo.web.accounts import Accounts
+from meshdojo.web.database import Database, open_engine
 from meshdojo.web.models import LOCAL_LEARNER
 from meshdojo.web.pages import terminal
-from meshdojo.web.security import Sessions
+from meshdojo.web.sessions import Sessions
 from meshdojo.web.settings import Settings
 from meshdojo.web.shells import CHUNK
 
@@ -181,6 +184,18 @@ async def test_another_site_gets_no_terminal(settings: Settings, judge: FakeJudg
         assert refused.value.status == 403
 
 
+async def enter_as_somebody_else(settings: Settings, client: httpx.AsyncClient) -> None:
+    """Sign a learner in who is not the owner."""
+    database = Database(open_engine(settings.database))
+    accounts = Accounts(database)
+    guest = await accounts.sign_in("https://issuer.example", "4711", "Guest", None)
+    answer = Response()
+    await Sessions(settings, database, accounts).start(answer, guest.id)
+    name, value = answer.headers["set-cookie"].split(";")[0].split("=", 1)
+    client.cookies.set(name, value)
+    await database.engine.dispose()
+
+
 async def test_nobody_else_gets_one(settings: Settings, judge: FakeJudge) -> None:
     async with served(settings, judge) as client:
         shell = await opened(client)
@@ -190,13 +205,7 @@ async def test_nobody_else_gets_one(settings: Settings, judge: FakeJudge) -> Non
                 pass
         assert stranger.value.status == 403
 
-        class Answer:
-            """Collects the cookie of a session of somebody who is not the owner."""
-
-            def set_cookie(self, name: str, value: str, **_rest: object) -> None:
-                client.cookies.set(name, value)
-
-        Sessions(settings).start(Answer(), LOCAL_LEARNER + 1)  # type: ignore[arg-type]
+        await enter_as_somebody_else(settings, client)
         with pytest.raises(aiohttp.WSServerHandshakeError) as guest:
             async with connected(settings, client, shell):
                 pass
