@@ -110,7 +110,7 @@ async def test_every_post_wants_the_csrf_token(visitor: Visitor, app: FastAPI, j
         if route.path == "/enter":
             continue
         assert any(dependency.call is require_csrf for dependency in route.dependant.dependencies), route.path
-        path = route.path.format(lab="split", task="dark", question="any")
+        path = route.path.format(lab="split", task="dark", question="any", shell="any")
         for form in ({}, {"csrf": ""}, {"csrf": "0" * 64}, {"csrf": "é"}):
             assert (await visitor.http.post(path, data=form)).status_code == 403, path
     assert judge.rechecks == 0
