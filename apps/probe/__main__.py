@@ -30,6 +30,9 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--count-by", default="status", metavar="WHAT", help="status, header:NAME or json:PATH")
     parser.add_argument("--timeout", type=float, default=10, metavar="SECONDS", help="for one request (default 10)")
     parser.add_argument("--deadline", type=float, default=60, metavar="SECONDS", help="for all of them (default 60)")
+    parser.add_argument(
+        "--session", type=int, default=0, metavar="N", help="N requests in a row are one customer's, with cookies"
+    )
     return parser
 
 
@@ -46,6 +49,7 @@ def load(arguments: list[str]) -> None:
             dict(given.header),
             given.timeout,
             given.deadline,
+            given.session,
         )
     except ValueError as error:
         options.error(str(error))

@@ -56,7 +56,8 @@ class Tally:
     """Counts as they come in.
 
     `counts` has the labels of the answers with a 2xx status, `statuses` those of all answers, `errors` the requests
-    that got no answer, by kind. The three together account for every request.
+    that got no answer, by kind. The three together account for every request. `sessions` has, for each customer whose
+    requests belong together, all the labels that answered (``a`` or ``a+b``).
     """
 
     label: Label
@@ -64,15 +65,19 @@ class Tally:
     counts: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
+    sessions: Counter[str] = field(default_factory=Counter)
     latencies: list[float] = field(default_factory=list)
 
-    def answered(self, status: int, headers: Mapping[str, str], body: bytes, seconds: float) -> None:
+    def answered(self, status: int, headers: Mapping[str, str], body: bytes, seconds: float) -> str:
+        """Count an answer; its label, or its status if that is not 2xx."""
         self.statuses[status] += 1
         self.latencies.append(seconds)
-        if 200 <= status < 300:
-            self.counts[self.label(status, headers, body)] += 1
-        elif str(status) not in self.examples:
-            self.examples[str(status)] = body[:EXAMPLE_LENGTH].decode(errors="replace")
+        if not 200 <= status < 300:
+            self.examples.setdefault(str(status), body[:EXAMPLE_LENGTH].decode(errors="replace"))
+            return str(status)
+        label = self.label(status, headers, body)
+        self.counts[label] += 1
+        return label
 
     def failed(self, kind: str, detail: str) -> None:
         self.errors[kind] += 1
@@ -86,6 +91,7 @@ class Tally:
             "answered": answered,
             "statuses": {str(status): count for status, count in sorted(self.statuses.items())},
             "counts": dict(self.counts.most_common()),
+            "sessions": dict(self.sessions.most_common()),
             "errors": dict(self.errors.most_common()),
             "examples": self.examples,
             "latency": self._quantiles(),

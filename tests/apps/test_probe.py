@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from probe.load import Load, send
+from probe.session import Session
 from probe.tally import Tally, label_from
 
 pytestmark = pytest.mark.anyio
@@ -203,3 +204,65 @@ def test_serve_waits_until_it_is_told_to_stop() -> None:
     process.terminate()
     assert process.wait(timeout=30) == 0
     process.stdout.close()
+
+
+def given_cookie(request: bytes) -> str:
+    lines = [line for line in request.decode().split("\r\n") if line.startswith("cookie: ")]
+    return lines[0].removeprefix("cookie: ") if lines else ""
+
+
+async def test_customers_keep_their_cookies() -> None:
+    """The server hands out a cookie to who brings none, and answers with its value."""
+    issued: list[str] = []
+
+    def handle(_connection: int, _number: int, request: bytes) -> bytes:
+        cookie = given_cookie(request)
+        if cookie:
+            return answer(json.dumps({"customer": cookie.partition("=")[2]}))
+        issued.append(f"c{len(issued)}")
+        body = json.dumps({"customer": issued[-1]})
+        return answer(body, headers=f"set-cookie: id={issued[-1]}; Max-Age=60; HttpOnly\r\n")
+
+    async with server(handle) as url:
+        report = await run(url, "json:customer", requests=60, session=6, concurrency=4)
+    assert report["sessions"] == dict.fromkeys(issued, 1)
+    assert len(issued) == 10
+    assert set(report["counts"].values()) == {6}
+
+
+async def test_customers_who_are_sent_around_are_told() -> None:
+    def handle(_connection: int, number: int, _request: bytes) -> bytes:
+        return answer(json.dumps({"pod": "ab"[number % 2]}))
+
+    async with server(handle) as url:
+        report = await run(url, "json:pod", requests=12, session=3, concurrency=2)
+    assert report["sessions"] == {"a+b": 4}
+
+
+async def test_without_sessions_cookies_are_forgotten() -> None:
+    seen: list[bytes] = []
+
+    def handle(_connection: int, _number: int, request: bytes) -> bytes:
+        seen.append(request)
+        return answer(headers="set-cookie: id=1\r\n")
+
+    async with server(handle) as url:
+        report = await run(url, requests=4)
+    assert report["sessions"] == {}
+    assert not any(map(given_cookie, seen))
+
+
+@pytest.mark.parametrize(
+    ("path", "set_cookies", "sent"),
+    [
+        ("/", ["a=1; Path=/", 'b="2"; HttpOnly'], 'a=1; b="2"'),
+        ("/shop/cart", ["a=1", "b=2; Path=/shop", "c=3; Path=/shopping", "d=4; Path=/shop/cart/"], "a=1; b=2"),
+        ("/", ["a=1", "a=2"], "a=2"),
+        ("/", ["a=1", "a=; Max-Age=0"], ""),
+        ("/", ["not a cookie"], ""),
+    ],
+)
+def test_cookies_go_where_a_browser_sends_them(path: str, set_cookies: list[str], sent: str) -> None:
+    session = Session(path)
+    session.answered("x", set_cookies)
+    assert session.header() == sent

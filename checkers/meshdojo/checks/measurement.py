@@ -15,7 +15,8 @@ Place = Literal["inside", "outside"]
 class Request:
     """What the probe is to send. `place`: from a pod in the mesh, or from one without a sidecar.
 
-    `count_by` is ``status``, ``header:NAME`` or ``json:PATH``. Times in seconds.
+    `count_by` is ``status``, ``header:NAME`` or ``json:PATH``. With `session`, so many requests in a row are those of
+    one customer, who keeps cookies as a browser does. Times in seconds.
     """
 
     url: str
@@ -26,6 +27,7 @@ class Request:
     concurrency: int = 8
     timeout: float = 10
     deadline: float = 40
+    session: int = 0
 
     def command(self) -> list[str]:
         """The command line of the probe."""
@@ -37,6 +39,8 @@ class Request:
             "--timeout": f"{self.timeout:g}",
             "--deadline": f"{self.deadline:g}",
         }
+        if self.session:
+            options["--session"] = self.session
         command = ["python", "-m", "probe", *(str(part) for option in options.items() for part in option)]
         for name, value in self.headers:
             command += ["--header", f"{name}={value}"]
