@@ -107,12 +107,19 @@ def pod() -> Any:
 
 
 def make_measurement(
-    counts: Any, statuses: Any = None, errors: Any = None, examples: Any = None, latency: Any = None
+    counts: Any,
+    statuses: Any = None,
+    errors: Any = None,
+    examples: Any = None,
+    latency: Any = None,
+    sessions: Any = None,
 ) -> Any:
     statuses = Counter({"200": sum(counts.values())} if statuses is None else statuses)
     errors = Counter(errors or {})
     requests = statuses.total() + errors.total()
-    return Measurement(requests, Counter(counts), statuses, errors, examples or {}, 0.1, latency or {})
+    return Measurement(
+        requests, Counter(counts), statuses, errors, examples or {}, 0.1, latency or {}, Counter(sessions or {})
+    )
 
 
 @pytest.fixture

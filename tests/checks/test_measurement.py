@@ -22,6 +22,17 @@ def test_the_probe_understands_every_option(monkeypatch: pytest.MonkeyPatch) -> 
     assert (given.url, given.requests, given.header, given.deadline) == ("http://web/", 5, [("x-a", "1")], 40)
 
 
+def test_sessions_are_asked_for_and_understood() -> None:
+    from probe.__main__ import parser
+    from probe.tally import Tally, by_status
+
+    assert "--session" not in Request("http://web/", 6).command()
+    assert parser().parse_args(Request("http://web/", 6, session=3).command()[3:]).session == 3
+    tally = Tally(by_status)
+    tally.sessions["a+b"] += 2
+    assert Measurement.parse(json.dumps(tally.report(0.3)).encode()).sessions == {"a+b": 2}
+
+
 def test_parsing(output: Any) -> None:
     measured = Measurement.parse(output(original=2, experimental=1))
     assert measured.requests == 3

@@ -10,7 +10,7 @@ def test_the_labs_checks_are_found() -> None:
 
 
 def test_an_unknown_check_is_answered_with_those_of_its_lab() -> None:
-    with pytest.raises(UnknownCheck, match=r"'canary\.nosuch' does not exist; checks of 'canary': canary\.hidden"):
+    with pytest.raises(UnknownCheck, match=r"'canary\.nosuch' does not exist; checks of 'canary': canary\.callers"):
         find(["canary.nosuch"])
     with pytest.raises(UnknownCheck, match="checks of 'nosuch': none"):
         find(["nosuch.at-all"])

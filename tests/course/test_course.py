@@ -35,7 +35,7 @@ def test_an_unknown_lab_is_answered_with_the_known_ones(content: Any) -> None:
 def test_the_courses_own_labs_are_sound() -> None:
     course = load_course()
     lab = course.lab("canary")
-    assert [task.id for task in lab.tasks] == ["dark", "canary", "promote"]
+    assert [task.id for task in lab.tasks] == ["dark", "canary", "callers", "promote", "sticky"]
     assert len(lab.wrong) >= 3
     assert lab.namespaces() == ("fleet",)
     assert all(

@@ -72,6 +72,7 @@ class Measurement:
 
     `latency`: seconds from a request to its answer, as quantiles (min, p50, p90, p99, max; nothing when there was no
     answer). The slow ones tell about the machine as much as about the mesh: where it can be done, judge by the fastest.
+    `sessions`: how many customers were answered by which labels (``a``, or ``a+b`` for both), for a `Request.session`.
     """
 
     requests: int
@@ -81,6 +82,7 @@ class Measurement:
     examples: Mapping[str, str]
     seconds: float
     latency: Mapping[str, float] = field(default_factory=dict)
+    sessions: Counter[str] = field(default_factory=Counter)
 
     @classmethod
     def parse(cls, output: bytes) -> Measurement:
@@ -94,6 +96,7 @@ class Measurement:
             body["examples"],
             body["seconds"],
             body.get("latency", {}),
+            Counter(body.get("sessions", {})),
         )
 
     @property

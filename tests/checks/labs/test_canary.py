@@ -21,7 +21,9 @@ SUBSETS = {
 
 
 class Mesh:
-    """`customers` and `testers` map versions (or None for a 503) to shares of the requests."""
+    """`customers`, `testers` and `callers` (in the mesh) map versions (or None for a 503) to shares of the requests;
+    `returning` maps the pods that customers with a cookie met (``a``, ``a+b``) to how many they were.
+    """
 
     def __init__(
         self,
@@ -32,8 +34,12 @@ class Mesh:
         routes: Any = (),
         deployments: Any = (),
         services: Any = (WEB,),
+        callers: Any = None,
+        returning: Any = None,
     ) -> None:
         self._measurement = measurement
+        self._callers = callers or {"original": 1.0}
+        self._returning = returning
         self._answers = {(): customers or {"original": 1.0}, canary.PREVIEW: testers or {"original": 1.0}}
         self._objects = {
             "pods": list(pods),
@@ -48,9 +54,16 @@ class Mesh:
 
     async def measure(self, request: Any) -> Any:
         self.asked.append(request)
+        if request.session and self._returning is not None:
+            assert request.count_by == "json:pod"
+            pods = Counter(pod for met, number in self._returning.items() for pod in met.split("+") * number)
+            missing = request.requests - pods.total()
+            return self._measurement(pods + Counter({max(pods): missing}), sessions=self._returning)
         counts: Counter[Any] = Counter()
         left = request.requests
-        shares = list(self._answers[request.headers].items())
+        inside = request.place == "inside"
+        assert inside == (request.url == canary.CALLERS_URL)
+        shares = list((self._callers if inside else self._answers[request.headers]).items())
         for version, share in shares[1:]:
             counts[version] = round(request.requests * share)
             left -= counts[version]
@@ -106,6 +119,7 @@ async def test_a_lab_that_is_not_set_up_cannot_be_judged(mesh: Any) -> None:
     for check in (
         *(canary.hidden, canary.preview, canary.share, canary.weights),
         *(canary.promoted, canary.no_errors, canary.retired),
+        *(canary.callers, canary.no_caller_errors, canary.sticky, canary.spread),
     ):
         with pytest.raises(CannotJudge, match="not set up"):
             await check(mesh(services=()))
@@ -126,7 +140,7 @@ async def test_preview(mesh: Any, testers: Any, expected: Any) -> None:
 
 @pytest.mark.parametrize(
     ("share", "expected"),
-    [(0.10, Pass), *((share, Fail) for share in (0.0, 0.05, 0.20, 0.5, 0.9, 1.0))],
+    [(0.10, Pass), *((share, Fail) for share in (0.0, 0.04, 0.20, 0.5, 0.9, 1.0))],
 )
 async def test_share(mesh: Any, share: Any, expected: Any) -> None:
     customers = {"original": 1 - share, "experimental": share}
@@ -196,6 +210,66 @@ async def test_promoted_and_errors_are_judged_apart(mesh: Any, customers: Any, p
     assert state.asked[0] == state.asked[1]  # one sample for both
 
 
+@pytest.mark.parametrize(
+    ("share", "expected"),
+    [(0.10, Pass), *((share, Fail) for share in (0.0, 0.03, 0.25, 0.5, 0.75, 1.0))],
+)
+async def test_callers(mesh: Any, share: Any, expected: Any) -> None:
+    callers = {"original": 1 - share, "experimental": share}
+    state = mesh(callers=callers, customers={"original": 0.9, "experimental": 0.1})
+    assert isinstance(await canary.callers(state), expected)
+    assert isinstance(await canary.share(state), Pass)  # the one says nothing about the other
+
+
+@pytest.mark.parametrize(
+    ("callers", "expected"),
+    [
+        ({"experimental": 1.0}, Pass),
+        ({"original": 1.0}, Pass),  # no error; who answers is another check's
+        ({"experimental": 0.95, None: 0.05}, Fail),
+        ({None: 1.0}, Fail),
+    ],
+)
+async def test_no_caller_errors(mesh: Any, callers: Any, expected: Any) -> None:
+    outcome = await canary.no_caller_errors(mesh(callers=callers, customers={None: 1.0}))
+    assert isinstance(outcome, expected)
+    if isinstance(outcome, Fail):
+        assert outcome.reason.startswith("Inside the mesh: ")
+
+
+@pytest.mark.parametrize(
+    ("returning", "sticky", "spread"),
+    [
+        ({"a": 13, "b": 11}, Pass, Pass),
+        ({"a": 23, "b": 1}, Pass, Pass),
+        ({"a": 24}, Pass, Fail),
+        ({"a": 12, "b": 11, "a+b": 1}, Fail, Pass),
+        ({"a+b": 24}, Fail, Pass),
+    ],
+)
+async def test_sticky_and_spread_are_judged_apart(
+    mesh: Any, web: Any, returning: Any, sticky: Any, spread: Any
+) -> None:
+    state = mesh(pods=[web("original"), web("experimental")], returning=returning)
+    assert isinstance(await canary.sticky(state), sticky)
+    assert isinstance(await canary.spread(state), spread)
+    assert state.asked[0] == state.asked[1]  # one sample for both
+
+
+async def test_to_stick_to_the_only_pod_is_no_achievement(mesh: Any, web: Any) -> None:
+    outcome = await canary.sticky(mesh(pods=[web("original"), web("experimental", ready=False)], returning={"a": 24}))
+    assert isinstance(outcome, Fail)
+    assert "only one pod" in outcome.reason
+
+
+async def test_customers_without_an_answer_prove_nothing(mesh: Any, web: Any) -> None:
+    state = mesh(pods=[web("original"), web("experimental")], customers={"original": 0.9, None: 0.1})
+    for judge in (canary.sticky, canary.spread):
+        outcome = await judge(state)
+        assert isinstance(outcome, Fail)
+        assert "no good answer" in outcome.reason
+
+
 async def test_retired(mesh: Any, web: Any) -> None:
     def deployment(replicas: Any) -> Any:
         labels = {"app": "web", "version": "original"}
@@ -213,9 +287,15 @@ async def test_retired(mesh: Any, web: Any) -> None:
 
 
 def test_the_error_rates_are_as_stated() -> None:
-    for proportion in (canary.HIDDEN, canary.PREVIEWED, canary.TENTH, canary.PROMOTED):
+    for proportion in (canary.HIDDEN, canary.PREVIEWED, canary.TENTH, canary.PROMOTED, canary.CALLERS_TENTH):
         assert proportion.design.false_fail <= 1e-6
         assert proportion.design.miss <= 1e-3
+    # One caller's request in twenty fails, and none of the sample does.
+    assert 0.95**canary.CALLERS_REQUESTS <= 1e-3
+    # One later request in ten goes to another pod, and none of the sample does.
+    assert 0.9 ** (canary.STICKY_CUSTOMERS * (canary.STICKY_REQUESTS - 1)) <= 1e-3
+    # A good hash puts all customers on the same one of two pods.
+    assert 2 * 0.5**canary.STICKY_CUSTOMERS <= 1e-6
 
 
 @pytest.mark.parametrize(

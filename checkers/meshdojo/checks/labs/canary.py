@@ -1,4 +1,7 @@
-"""The checks of the lab `canary`: bring version 2 in dark, give it a tenth of the traffic, promote it."""
+"""The checks of the lab `canary`: bring version 2 in dark, give it a tenth of the traffic, promote it.
+
+Customers come through the ingress gateway, callers from inside the mesh; each follows what its own proxy was told.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +27,17 @@ DESTINATION_RULES = "destinationrules.networking.istio.io"
 # of half or twice its share. Each is missed at most once in 1,000, a right mesh refused at most once in 1,000,000.
 HIDDEN = Proportion(ORIGINAL, right=1, below=0.99)
 PREVIEWED = Proportion(EXPERIMENTAL, right=1, below=0.95)
-TENTH = Proportion(EXPERIMENTAL, right=0.10, below=0.05, above=0.20)
+TENTH = Proportion(EXPERIMENTAL, right=0.10, below=0.04, above=0.20)
 PROMOTED = Proportion(EXPERIMENTAL, right=1, below=0.99)
+# Callers who follow no route get what the number of pods makes of it: a quarter, a half, three quarters.
+CALLERS_TENTH = Proportion(EXPERIMENTAL, right=0.10, below=0.03, above=0.25)
+CALLERS_URL = f"http://{APP}.{NAMESPACE}/version"
+CALLERS_REQUESTS = 135  # an outage of one request in twenty is missed at most once in 1,000
+
+# Customers who come back. With a hash every later request is the first one's pod's; a mesh that sends one later request
+# in ten elsewhere is missed at most once in 1,000 (0.9^96). That a good hash puts all of them on one of two pods has a
+# chance of 1 in 8 million (2 * 0.5^24), and of less with more pods.
+STICKY_CUSTOMERS, STICKY_REQUESTS = 24, 5
 
 
 async def customers(mesh: Mesh, proportion: Proportion) -> Measurement:
@@ -104,6 +116,18 @@ async def weights(mesh: Mesh) -> Outcome:
     return Pass("every destination leads to one version")
 
 
+@check("canary.callers", title="Callers in the mesh get the experimental version one time in ten", sends_load=True)
+async def callers(mesh: Mesh) -> Outcome:
+    await require_lab(mesh)
+    request = Request(CALLERS_URL, CALLERS_TENTH.design.requests, place="inside")
+    return CALLERS_TENTH.judge(
+        await mesh.measure(request),
+        f"A caller inside the mesh (http://{APP}.{NAMESPACE}) does not get 10 % from the experimental version.",
+        "A VirtualService instructs the proxies that its gateways name; a sidecar follows one that names mesh, or no "
+        f"gateway at all, and whose hosts say what the caller says: {APP}.",
+    )
+
+
 @check("canary.promoted", title="Whoever gets an answer gets it from the experimental version", sends_load=True)
 async def promoted(mesh: Mesh) -> Outcome:
     measured = await customers(mesh, PROMOTED)
@@ -130,6 +154,16 @@ async def no_errors(mesh: Mesh) -> Outcome:
     return unanswered(measured) or Pass(f"{measured.requests} requests, each answered with status 200")
 
 
+@check("canary.no-caller-errors", title="No caller in the mesh gets an error", sends_load=True)
+async def no_caller_errors(mesh: Mesh) -> Outcome:
+    await require_lab(mesh)
+    measured = await mesh.measure(Request(CALLERS_URL, CALLERS_REQUESTS, place="inside"))
+    if broken := unanswered(measured):
+        hint = "The sidecars have routes of their own. Does one of them still lead to the original?"
+        return Fail(f"Inside the mesh: {broken.reason}", broken.saw, broken.expected, hint)
+    return Pass(f"{measured.requests} requests from inside the mesh, each answered with status 200")
+
+
 @check("canary.retired", title="The original is gone")
 async def retired(mesh: Mesh) -> Outcome:
     deployments = [
@@ -145,6 +179,56 @@ async def retired(mesh: Mesh) -> Outcome:
         f"{', '.join([*deployments, *pods])}",
         "no pod of the original, and no Deployment that would make one",
         "First take all traffic away from it (weight 0, or no destination), then delete its Deployment.",
+    )
+
+
+async def returning(mesh: Mesh) -> Measurement:
+    """Customers who come back with the cookies that they were given: which pods each of them met."""
+    await require_lab(mesh)
+    requests = STICKY_CUSTOMERS * STICKY_REQUESTS
+    return await mesh.measure(Request(f"{GATEWAY_URL}/", requests, count_by="json:pod", session=STICKY_REQUESTS))
+
+
+@check("canary.sticky", title="A customer who comes back gets the same pod", sends_load=True)
+async def sticky(mesh: Mesh) -> Outcome:
+    measured = await returning(mesh)
+    if broken := unanswered(measured):
+        return broken
+    pods = [pod for pod in await mesh.list("pods", NAMESPACE) if selects({"app": APP}, pod) and is_ready(pod)]
+    if len(pods) < 2:
+        return Fail(
+            f"There is only one pod of {APP}: everybody gets the same one.",
+            f"{len(pods)} ready pod with the label app={APP}",
+            "at least two, so that there is something to choose from",
+            f"kubectl scale deployment -n {NAMESPACE} --replicas=3 and the name of the Deployment that customers reach",
+        )
+    moved = sum(count for pods_met, count in measured.sessions.items() if "+" in pods_met)
+    saw = f"{moved} of {measured.sessions.total()} customers were sent to another pod on the way"
+    if not moved:
+        return Pass(f"{saw}, in {STICKY_REQUESTS} requests each")
+    return Fail(
+        "Customers do not stay with a pod.",
+        f"{saw}, in {STICKY_REQUESTS} requests each",
+        "none of them",
+        "What can the proxy tell customers by? They bring nothing along by themselves, but they keep a cookie that "
+        "they are given: consistentHash, httpCookie with a ttl, in the DestinationRule for the host that the route "
+        "names. And weights go before it: with two destinations, each request is drawn anew.",
+    )
+
+
+@check("canary.spread", title="Different customers are spread over the pods", sends_load=True)
+async def spread(mesh: Mesh) -> Outcome:
+    measured = await returning(mesh)
+    if broken := unanswered(measured):
+        return broken
+    if len(measured.counts) > 1:
+        return Pass(f"{measured.sessions.total()} customers on {len(measured.counts)} pods")
+    return Fail(
+        "All customers get the same pod.",
+        f"{measured.sessions.total()} customers, all of them on one pod",
+        "customers on several pods",
+        "The key of the hash must differ from customer to customer. Behind a router, a proxy or a NAT many of them "
+        "have the same source address.",
     )
 
 
