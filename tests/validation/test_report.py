@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 
 from rich.console import Console
 
-from meshdojo.validation.report import Report, Step, junit, table
+from meshdojo.validation.report import Report, Step, junit, merged, table
 
 PROVEN = Step("must pass", "dark", 1.5)
 BROKEN = Step("command", "lab.md:44", 0.25, "lab.md:44: ended with 1\nboom \x1b[31m<&>")
@@ -44,10 +44,26 @@ def test_junit_is_xml_that_a_reader_of_junit_understands() -> None:
     assert failure.text == "lab.md:44: ended with 1\nboom [31m<&>"
 
 
-def test_the_table_has_a_line_for_each_phase() -> None:
+def test_a_pass_of_several_is_named() -> None:
+    root = ElementTree.fromstring(junit([Report("canary", "kind", [Step("reset", "x", 1, number=2)])]).encode())
+    assert root[0][0].get("name") == "reset: x (pass 2)"
+
+
+def test_the_table_has_a_line_for_each_lab_with_what_took_how_long() -> None:
     written = StringIO()
-    Console(file=written, width=120).print(table([Report("canary", "embedded", [PROVEN, PROVEN, BROKEN])]))
-    heading, passed, failed = written.getvalue().splitlines()
-    assert heading.split() == ["LAB", "BACKEND", "PHASE", "STEPS", "SECONDS", "RESULT"]
-    assert passed.split() == ["canary", "embedded", "must", "pass", "2", "3.0", "proven"]
-    assert failed.split() == ["canary", "embedded", "command", "1", "0.2", "lab.md:44"]
+    reports = [Report("canary", "embedded", [PROVEN, PROVEN, BROKEN]), Report("mtls", "embedded", [PROVEN])]
+    Console(file=written, width=120).print(table(reports))
+    heading, failed, passed = written.getvalue().splitlines()
+    assert heading.split() == ["LAB", "BACKEND", "STEPS", "SECONDS", "SET-UP", "COMMANDS", "CHECKS", "RESULT"]
+    assert failed.split() == [
+        *("canary", "embedded", "3", "3.2", "0.0", "0.2", "3.0"),
+        *("NOT", "PROVEN:", "command:", "lab.md:44"),
+    ]
+    assert passed.split() == ["mtls", "embedded", "1", "1.5", "0.0", "0.0", "1.5", "proven"]
+
+
+def test_what_several_jobs_did_is_one_report_for_each_lab() -> None:
+    jobs = [Report("canary", "kind", [PROVEN]), Report("mtls", "kind"), Report("canary", "kind", [BROKEN])]
+    canary, mtls = merged(jobs)
+    assert (canary.lab, canary.steps, canary.proven) == ("canary", [PROVEN, BROKEN], False)
+    assert (mtls.lab, mtls.proven) == ("mtls", False)

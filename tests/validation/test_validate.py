@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,12 @@ from meshdojo.backends.base import BackendError, Progress, Status
 from meshdojo.checks.outcome import Error, Fail, Outcome, Pass
 from meshdojo.checks.registry import Check
 from meshdojo.checks.runner import Result, Runner
-from meshdojo.course.content import content_root
 from meshdojo.course.lab import Lab, Need, load_lab
 from meshdojo.validation import diagnosis, inventory, setup, shell
 from meshdojo.validation import validate as engine
 from meshdojo.validation.report import Report, Step
+from meshdojo.validation.restoring import CannotRestore
+from meshdojo.validation.state import Key, State
 
 pytestmark = pytest.mark.anyio
 
@@ -113,10 +114,11 @@ class World:
         self.outcomes: dict[str, Outcome] = {}
         self.output = "hello\n"
         self.kept: dict[Path, str] = {}
+        self.cannot_return = self.reset_fails = False
 
-    def reset(self) -> None:
-        self.log.append("reset")
-        self.solved.clear()
+    def state(self) -> State:
+        objects = {Key("solved", "", name): {"name": name} for name in self.solved}
+        return State(objects, (), frozenset(), {}, "istiod")
 
     def run(self, code: str) -> str:
         self.log.append(code.strip())
@@ -157,8 +159,7 @@ class FakeBackend:
 
     async def ensure_images(self, progress: Progress) -> None: ...
 
-    async def reset(self, *namespaces: str) -> None:
-        self._world.reset()
+    async def reset(self, *namespaces: str) -> None: ...
 
     async def endpoint(self, gateway: str = "") -> str:
         return "127.0.0.1:1"
@@ -178,35 +179,51 @@ class NoClient:
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     world = World()
 
-    async def start_state(*_: object) -> None:
+    async def start_state(*_: object) -> State:
         world.log.append("set up")
         world.solved.clear()
+        return world.state()
+
+    async def present_state(*_: object) -> State:
+        return world.state()
+
+    async def return_to(_backend: object, _lab: object, state: State, *_: object) -> State:
+        if world.cannot_return:
+            raise CannotRestore("the pod is gone")
+        world.solved = {key.name for key in state.objects if key.resource == "solved"}
+        world.log.append(f"back to {sorted(world.solved)}")
+        return state
+
+    async def reset_lab(*_: object) -> State:
+        world.log.append("reset")
+        world.solved = {"demo.also", "demo.two"} if world.reset_fails else set()
+        return world.state()
 
     async def nothing(*_: object) -> None: ...
 
     async def take(_client: object) -> frozenset[Any]:
-        return frozenset(world.left_behind if "solve two" in world.log else ())
+        return frozenset(world.left_behind if "reset" in world.log else ())
 
     async def run(code: str, *_: object) -> shell.Ran:
         return shell.Ran(0, world.run(code))
 
-    async def collect(_client: object, folder: Path, step: Step, _namespaces: object) -> None:
-        world.kept[folder] = step.problem
+    async def collect(_client: object, folder: Path, report: Report, _namespaces: object) -> None:
+        world.kept[folder] = report.steps[-1].problem
+
+    async def proxy_status(environment: Mapping[str, str], folder: Path) -> None:
+        world.log.append(f"proxy-status of {environment['PATH']}")
 
     async def judge(_self: object, ids: Iterable[str]) -> list[Result]:
         return [Result(Check(id, id, False, None), world.judge(id), 0.0) for id in ids]  # type: ignore[arg-type]
 
-    async def remove(backend: FakeBackend, removed: Lab, *_: object) -> None:
-        await backend.reset(*removed.namespaces())
-        if "no-istio" in removed.front.needs:
-            await backend.remove_istio(setup.silent)
-
-    monkeypatch.setattr(setup, "remove", remove)
+    monkeypatch.setattr(setup, "present_state", present_state)
+    monkeypatch.setattr(setup, "return_to", return_to)
+    monkeypatch.setattr(setup, "reset_lab", reset_lab)
     monkeypatch.setattr(setup, "start_state", start_state)
-    monkeypatch.setattr(setup, "prepare", nothing)
     monkeypatch.setattr(inventory, "take", take)
     monkeypatch.setattr(shell, "run", run)
     monkeypatch.setattr(diagnosis, "collect", collect)
+    monkeypatch.setattr(diagnosis, "proxy_status", proxy_status)
     monkeypatch.setattr(Runner, "run", judge)
     monkeypatch.setattr(engine._Proof, "_settled", nothing)
     monkeypatch.setattr(engine._Proof, "_client", lambda self: NoClient())
@@ -229,28 +246,70 @@ async def test_a_sound_lab_is_proven_in_this_order(lab: Lab, world: World) -> No
     report = await prove(lab, world)
     assert report.proven
     assert world.log == [
-        *("reset", "set up"),
+        "set up",
         *("say hello", "solve one", "look around", "solve two"),
+        *("back to ['demo.one']", "solve two"),
+        *("back to ['demo.one']", "spoil demo.also"),
+        *("back to ['demo.one']", "spoil demo.two"),
         *("set up", "solve one"),
-        *("set up", "solve one", "solve two"),
-        *("set up", "solve one", "spoil demo.also"),
         *("set up", "spoil demo.one"),
-        *("set up", "solve one", "spoil demo.two"),
         "reset",
     ]
     phases = [step.phase for step in report.steps]
     assert phases[:5] == ["structure", "set-up", "set-up", "must fail", "must fail"]
+    assert [step.name for step in report.steps if step.phase == "set-up"][2:4] == [
+        "where one is solved",
+        "back to where one is solved",
+    ]
     assert phases.count("must pass") == 2
     assert phases.count("right solution") == 2
     assert phases.count("wrong solution") == 3
     assert phases[-1] == "reset"
 
 
-async def test_as_often_as_asked(lab: Lab, world: World) -> None:
+async def test_steps_are_told_as_they_are_done_and_added_to_the_report(lab: Lab, world: World) -> None:
     steps: list[Step] = []
-    report = await prove(lab, world, passes=2, on_step=steps.append)
-    assert world.log.count("say hello") == 2
+    report = Report("demo", "fake", number=2)
+    await prove(lab, world, report=report, on_step=steps.append)
     assert report.steps == steps
+    assert {step.number for step in steps} == {2}
+
+
+async def test_where_it_cannot_be_returned_to_the_commands_run_again(lab: Lab, world: World) -> None:
+    world.cannot_return = True
+    report = await prove(lab, world)
+    assert report.proven
+    assert world.log[5:] == [
+        *("set up", "solve one", "solve two"),
+        *("set up", "solve one", "spoil demo.also"),
+        *("set up", "solve one", "spoil demo.two"),
+        *("set up", "solve one"),
+        *("set up", "spoil demo.one"),
+        "reset",
+    ]
+
+
+async def test_files_of_the_chapter_are_there_where_its_solution_ended(
+    lab: Lab, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[str, list[str]]] = []
+
+    async def run(code: str, _environment: object, folder: Path, _seconds: float) -> shell.Ran:
+        seen.append((code.strip(), sorted(os.listdir(folder))))
+        (folder / code.split()[1]).touch()
+        return shell.Ran(0, world.run(code))
+
+    monkeypatch.setattr(shell, "run", run)
+    assert (await prove(lab, world)).proven
+    # "around" came after the solution of one, and what a solution made is not there for the next.
+    assert dict(seen)["spoil demo.two"] == ["hello", "one"]
+    assert dict(seen)["spoil demo.one"] == []
+
+
+async def test_a_reset_that_leaves_something_is_found(lab: Lab, world: World) -> None:
+    world.reset_fails = True
+    step = only_failure(await prove(lab, world))
+    assert (step.phase, step.problem) == ("reset", "added: solved demo.also\nadded: solved demo.two")
 
 
 async def test_a_task_that_passes_by_itself_proves_nothing(lab: Lab, world: World) -> None:
@@ -301,17 +360,16 @@ async def test_a_chapter_without_a_task_is_proven_by_its_commands(lab: Lab, worl
     sections = tuple(section for section in lab.sections if not section.task)
     report = await prove(dataclasses.replace(lab, sections=sections, right=(), wrong=()), world)
     assert report.proven
-    assert world.log == ["reset", "set up", "say hello", "reset"]
+    assert world.log == ["set up", "say hello", "reset"]
     assert {step.phase for step in report.steps} == {"structure", "set-up", "command", "reset"}
 
 
-async def test_a_lab_that_starts_without_istio_takes_it_away_again(lab: Lab, world: World) -> None:
+async def test_a_lab_that_installs_istio_is_solved_again_for_each_solution(lab: Lab, world: World) -> None:
     needs: tuple[Need, ...] = ("no-istio", "cluster-admin")
     front = lab.front.model_copy(update={"needs": needs})
-    report = await prove(dataclasses.replace(lab, front=front, right=(), wrong=()), world)
+    report = await prove(dataclasses.replace(lab, front=front), world)
     assert report.proven
-    assert world.log[:3] == ["reset", "remove Istio", "set up"]
-    assert world.log[-2:] == ["reset", "remove Istio"]
+    assert not any(line.startswith("back to") for line in world.log)
 
 
 async def test_a_wrong_solution_must_fail_exactly_its_check(lab: Lab, world: World) -> None:
@@ -364,30 +422,4 @@ async def test_what_is_needed_to_understand_a_failure_is_kept(lab: Lab, world: W
     report = await prove(lab, world, folder=tmp_path / "artifacts")
     assert report.folder == tmp_path / "artifacts" / "demo-fake"
     assert "+good bye" in world.kept[report.folder]
-
-
-def test_the_canary_lab_is_complete() -> None:
-    assert engine.structure_problems(load_lab(content_root() / "labs" / "03-canary")) == []
-
-
-def test_a_lab_that_proves_too_little_is_named(tmp_path: Path) -> None:
-    shutil.copytree(content_root() / "labs" / "03-canary", tmp_path / "labs" / "03-canary")
-    shutil.copytree(content_root() / "labs" / "base", tmp_path / "labs" / "base")
-    folder = tmp_path / "labs" / "03-canary"
-    kept = ("never-retired", "retired-too-early")
-    for path in (folder / "wrong").iterdir():
-        if path.stem not in kept:
-            path.unlink()
-    chapter = folder / "lab.md"
-    chapter.write_text(chapter.read_text().replace("canary.weights, canary.preview]", "canary.nosuch]"))
-    for path in (folder / "right").iterdir():
-        if "task: canary" in path.read_text():
-            path.unlink()
-    unknown, unused, unsolved, without, few = engine.structure_problems(load_lab(folder))
-    assert "check 'canary.nosuch' does not exist" in unknown
-    assert unused.startswith("no task of 03-canary uses canary.weights")
-    assert unsolved == (
-        "no other right solution of canary: add one to 03-canary/right/ that differs in structure from the chapter's"
-    )
-    assert "canary.callers, canary.hidden" in without
-    assert few == "found 2 wrong solutions, expected at least 3"
+    assert world.log[-1] == "proxy-status of /bin"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from meshdojo.checks.mesh import Mesh
 from meshdojo.checks.outcome import Outcome
@@ -31,6 +33,16 @@ class Check:
     @property
     def lab(self) -> str:
         return self.id.partition(".")[0]
+
+    @property
+    def place(self) -> tuple[Path, int]:
+        """The file that has the check, and its line."""
+        code = inspect.unwrap(self.judge).__code__
+        return Path(code.co_filename), code.co_firstlineno
+
+    @property
+    def source(self) -> str:
+        return inspect.getsource(self.judge)
 
 
 class UnknownCheck(UserError):

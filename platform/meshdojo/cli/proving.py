@@ -1,32 +1,121 @@
-"""What ``meshdojo validate`` does: proves labs one after the other, and shows the result."""
+"""What ``meshdojo validate`` does: proves labs, shows how far it is, and then the result."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
 from meshdojo.backends.base import Backend
-from meshdojo.cli.console import EXIT_FAILED, err, out, run, steps
+from meshdojo.backends.embedded import EmbeddedBackend
+from meshdojo.backends.select import open_backend
+from meshdojo.cli.console import EXIT_FAILED, err, out, run
 from meshdojo.course.course import load_course
 from meshdojo.course.lab import Lab
-from meshdojo.validation.report import Report, junit, table
-from meshdojo.validation.validate import validate
+from meshdojo.embedded import lifecycle
+from meshdojo.errors import UserError
+from meshdojo.validation.campaign import COURSE, Campaign, Plan
+from meshdojo.validation.report import Report, Step, junit, merged, table
 
 
-def prove(names: list[str], backend: Backend, passes: int, folder: Path, junit_file: Path | None) -> int:
-    """Prove the labs with these names (none: all); returns the exit code."""
+@dataclass(frozen=True)
+class Where:
+    """Backend and environment, and how many of them side by side."""
+
+    backend: str
+    instance: str
+    jobs: int
+
+
+def prove(names: list[str], where: Where, plan: Plan, folder: Path, junit_file: Path | None) -> int:
+    """Prove the labs with these names (none: all); returns the exit code. Raises UserError."""
     course = load_course()
     labs = [course.lab(name) for name in names] if names else list(course.labs)
-    reports = run(_prove(labs, backend, passes, folder))
+    if where.jobs > 1 and where.backend != "embedded":
+        raise UserError(
+            "--jobs is for the embedded backend, whose environments cost little; a real cluster has one job"
+        )
+    orders = plan.orders(labs)
+    for number, order in enumerate(orders, 1):
+        seed = "the course's order" if plan.seed is None else f"seed {plan.seed}"
+        err.print(f"pass {number} of {plan.passes} ({seed}): {' '.join(lab.id for lab in order)}", markup=False)
+    with _Display(err.is_terminal) as display:
+        reports = run(_all(where, orders, folder, display))
     out.print(table(reports))
     for report in reports:
         for step in report.failures:
-            err.print(f"{report.lab}: {step.name}: {step.problem}", markup=False)
+            err.print(f"{report.lab}: {step.phase}: {step.name}: {step.problem}", markup=False)
+        if report.folder:
+            err.print(f"{report.lab}: what explains it is in {report.folder}", markup=False)
     if junit_file:
         junit_file.write_text(junit(reports))
     return 0 if all(report.proven for report in reports) else EXIT_FAILED
 
 
-async def _prove(labs: list[Lab], backend: Backend, passes: int, folder: Path) -> list[Report]:
-    with steps() as progress:
+async def _all(where: Where, orders: list[list[Lab]], folder: Path, display: _Display) -> list[Report]:
+    if where.jobs == 1:
+        return await _in(open_backend(where.backend, where.instance), orders, folder, display)
+    shares = [[order[number :: where.jobs] for order in orders] for number in range(where.jobs)]
+    jobs = [
+        _in_scratch(f"{where.instance}-job-{number}", share, folder, display)
+        for number, share in enumerate(shares, 1)
+        if any(share)
+    ]
+    return merged([report for reports in await asyncio.gather(*jobs) for report in reports])
+
+
+async def _in_scratch(instance: str, orders: list[list[Lab]], folder: Path, display: _Display) -> list[Report]:
+    """In an environment of its own, deleted afterwards."""
+    backend = EmbeddedBackend(instance)
+    try:
+        return await _in(backend, orders, folder, display)
+    finally:
+        await asyncio.to_thread(lifecycle.delete, backend.instance)
+
+
+async def _in(backend: Backend, orders: list[list[Lab]], folder: Path, display: _Display) -> list[Report]:
+    with display.job(orders) as (progress, on_step):
         await backend.start(progress)
-        return [await validate(lab, backend, passes=passes, folder=folder, progress=progress) for lab in labs]
+        return await Campaign(backend, folder, progress, on_step).run(orders)
+
+
+class _Display:
+    """A line for each job that shows what is going on, and a line for each lab that is done."""
+
+    def __init__(self, terminal: bool) -> None:
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(20), TimeElapsedColumn())
+        self._progress = Progress(*columns, console=err, disable=not terminal)
+
+    def __enter__(self) -> _Display:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    @contextmanager
+    def job(
+        self, orders: Sequence[Sequence[Lab]]
+    ) -> Iterator[tuple[Callable[[str], None], Callable[[Report, Step], None]]]:
+        """What is going on, and what a step's end shows, for one job."""
+        task = self._progress.add_task("starting", total=sum(map(len, orders)))
+        yield (lambda text: self._show(task, text)), (lambda report, step: self._step(task, report, step))
+        self._progress.remove_task(task)
+
+    def _show(self, task: TaskID, text: str) -> None:
+        self._progress.update(task, description=text.splitlines()[0][:70])
+
+    def _step(self, task: TaskID, report: Report, step: Step) -> None:
+        where = f"pass {step.number}, {report.lab}" if step.number else report.lab
+        if not step.passed:
+            err.print(f"{where}: {step.phase}: {step.name} DOES NOT HOLD", markup=False)
+        elif step.phase in ("reset", "removal"):
+            spent = sum(one.seconds for one in report.steps if one.number == step.number)
+            err.print(f"{where}: {step.name} ({spent:.1f} s)", markup=False)
+        self._show(task, f"{where}: {step.phase}: {step.name}")
+        if report.lab != COURSE and (step.phase == "reset" or not step.passed):
+            self._progress.advance(task)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from meshdojo.cli.options import DEFAULT_BACKEND, DEFAULT_INSTANCE, BackendName, Instance, opened
+from meshdojo.cli.options import DEFAULT_BACKEND, DEFAULT_INSTANCE, BackendName, Instance
 
 ARTIFACTS = Path("artifacts")
 
@@ -15,16 +15,25 @@ ARTIFACTS = Path("artifacts")
 def validate(
     labs: Annotated[list[str] | None, typer.Argument(help="The labs; none means all.")] = None,
     passes: Annotated[int, typer.Option(min=1, help="How often in a row.")] = 1,
+    shuffle: Annotated[
+        int | None, typer.Option(metavar="SEED", help="In an order that follows from this number, another each pass.")
+    ] = None,
+    jobs: Annotated[
+        int, typer.Option(min=1, max=16, help="Share the labs out over so many embedded environments of their own.")
+    ] = 1,
     junit_file: Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML to this file.")] = None,
     folder: Annotated[Path, typer.Option("--artifacts", help="Where to put what explains a failure.")] = ARTIFACTS,
     backend: BackendName = DEFAULT_BACKEND,
     name: Instance = DEFAULT_INSTANCE,
 ) -> None:
-    """Prove labs: each task fails first, the chapter's own commands solve it, each wrong solution fails its check.
+    """Prove labs: each task fails first, is solved as documented and otherwise, each wrong solution fails its check.
 
-    Example: meshdojo validate canary --backend kind
+    What is set up in this environment is taken away.
+
+    Example: meshdojo validate --passes 2 --shuffle 7
     """
-    from meshdojo.cli.proving import prove
+    from meshdojo.cli.proving import Where, prove
+    from meshdojo.validation.campaign import Plan
 
-    if code := prove(labs or [], opened(backend, name), passes, folder, junit_file):
+    if code := prove(labs or [], Where(backend, name, jobs), Plan(passes, shuffle), folder, junit_file):
         raise typer.Exit(code)

@@ -31,9 +31,10 @@ def found(what: str, value: object, allowed: Iterable[str], remedy: str = "") ->
 
 
 def _short(file: Path) -> str:
-    """The part of the path from `labs/` or `apps/` on; the whole path when it has neither."""
+    """The part of the path from `checkers/`, `labs/` or `apps/` on; the whole path when it has none of them."""
     parts = file.parts
-    for index in range(len(parts) - 2, -1, -1):
-        if parts[index] in ("labs", "apps"):
-            return "/".join(parts[index:])
+    for roots in (("checkers",), ("labs", "apps")):
+        for index in range(len(parts) - 2, -1, -1):
+            if parts[index] in roots:
+                return "/".join(parts[index:])
     return str(file)

@@ -143,6 +143,11 @@ class Lab:
         return tuple(section.task for section in self.sections if section.task)
 
     @property
+    def solutions(self) -> tuple[Solution, ...]:
+        """All that validation tries beside the documented one."""
+        return (*self.right, *self.wrong)
+
+    @property
     def questions(self) -> tuple[Question, ...]:
         return tuple(question for section in self.sections for question in section.questions)
 
@@ -162,6 +167,14 @@ class Lab:
         for file in self.manifest_files:
             found.update((_key(obj), obj) for obj in read_manifests(file))
         return tuple(found.values())
+
+    def placed_manifests(self) -> tuple[tuple[dict[str, Any], Path, int], ...]:
+        """`manifests`, each with its file and line. Raises CourseError."""
+        return tuple(
+            (obj, file, line)
+            for file in self.manifest_files
+            for obj, line in zip(read_manifests(file), _lines_of_documents(file), strict=True)
+        )
 
     def namespaces(self) -> tuple[str, ...]:
         """The namespaces that the start state makes: what a reset deletes."""
@@ -204,6 +217,12 @@ def _key(obj: dict[str, Any]) -> tuple[str, ...]:
     return obj["apiVersion"], obj["kind"], metadata.get("namespace", ""), metadata["name"]
 
 
+def _lines_of_documents(file: Path) -> list[int]:
+    """The first lines of a YAML file's documents, but for empty ones."""
+    nodes = yaml.compose_all(file.read_text(encoding="utf-8"), yaml.SafeLoader)
+    return [node.start_mark.line + 1 for node in nodes if node is not None and node.tag != "tag:yaml.org,2002:null"]
+
+
 def _manifest_files(folder: Path, front: LabFront) -> Iterator[Path]:
     if "fleet" in front.needs:
         yield from sorted((folder.parent / BASE).glob("*.yaml"))
@@ -230,8 +249,7 @@ def _consistent(lab: Lab) -> None:
         for check in task.checks:
             if not check.startswith(f"{lab.id}."):
                 raise CourseError(chapter, task.line, f"check {check!r}: expected a name that starts with {lab.id!r}.")
-    solutions: tuple[Solution, ...] = (*lab.right, *lab.wrong)
-    for solution in solutions:
+    for solution in lab.solutions:
         _consistent_solution(lab, solution)
 
 

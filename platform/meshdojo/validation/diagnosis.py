@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+import shutil
+from collections.abc import Awaitable, Mapping
 from pathlib import Path
 
 import yaml
@@ -13,22 +14,48 @@ from meshdojo.checks.probe import NAMESPACES
 from meshdojo.cluster.client import Object
 from meshdojo.cluster.errors import ClusterError
 from meshdojo.cluster.http import HTTPClient
-from meshdojo.validation.report import Step
+from meshdojo.validation import shell
+from meshdojo.validation.report import Report
 
 OBJECTS = ("pods", "services", "deployments.apps", "replicasets.apps", "endpointslices.discovery.k8s.io", *KINDS)
 LOG_LINES = 500
+COMMANDS = {
+    "istioctl-proxy-status": "istioctl proxy-status",
+    "istioctl-analyze": "istioctl analyze --all-namespaces",
+    "kubectl-pods": "kubectl get pods --all-namespaces --show-labels",
+}
 
 
-async def collect(client: HTTPClient, folder: Path, step: Step, namespaces: tuple[str, ...]) -> None:
-    """Write to `folder`: the failed step, objects and events of the namespaces, logs, and what the proxies run by.
+async def collect(client: HTTPClient, folder: Path, report: Report, namespaces: tuple[str, ...]) -> None:
+    """Write to `folder`: the steps, objects and events of the namespaces, logs, and what the proxies run by.
 
-    What cannot be had is noted in the file's place: a broken cluster is when this is needed most.
+    Access logs are the logs of the containers istio-proxy. What cannot be had is noted in the file's place: a broken
+    cluster is when this is needed most.
     """
-    _save(folder / "step.txt", f"{step.phase}: {step.name}\n\n{step.problem}\n".encode())
+    shutil.rmtree(folder, ignore_errors=True)  # an earlier run's
+    _save(folder / "steps.txt", _steps(report).encode())
     for page in ("syncz", "configz", "endpointShardz"):
         await _write(folder / f"istiod-{page}.json", Convergence(client).debug(page))
     for namespace in (*namespaces, *NAMESPACES.values(), "istio-system"):
         await _namespace(client, folder / namespace, namespace)
+
+
+async def proxy_status(environment: Mapping[str, str], folder: Path) -> None:
+    """What istioctl and kubectl say about the mesh, to `folder`."""
+    for name, command in COMMANDS.items():
+        await _write(folder / f"{name}.txt", _printed(command, environment, folder))
+
+
+async def _printed(command: str, environment: Mapping[str, str], folder: Path) -> bytes:
+    ran = await shell.run(command, environment, folder, 60)
+    return f"$ {command}\n{ran.output}".encode()
+
+
+def _steps(report: Report) -> str:
+    lines = [f"{report.lab} on {report.backend}", ""]
+    for step in report.steps:
+        lines.append(f"{'ok    ' if step.passed else 'FAILED'} {step.seconds:7.2f} s  {step.phase}: {step.name}")
+    return "\n".join([*lines, "", *(step.problem for step in report.failures), ""])
 
 
 async def _namespace(client: HTTPClient, folder: Path, namespace: str) -> None:

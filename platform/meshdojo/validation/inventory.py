@@ -9,6 +9,7 @@ from meshdojo.checks.convergence import KINDS
 from meshdojo.checks.probe import NAMESPACES
 from meshdojo.cluster.client import Client
 from meshdojo.cluster.errors import StatusError
+from meshdojo.validation.state import controller_of
 
 RESOURCES = (
     "namespaces",
@@ -30,7 +31,7 @@ Key = tuple[str, str, str]
 
 
 async def take(client: Client) -> frozenset[Key]:
-    """resource, namespace and name of every object that counts."""
+    """resource, namespace and name of every object that counts: what controllers keep has names of its own."""
     found = await asyncio.gather(*(_names(client, resource) for resource in RESOURCES))
     return frozenset(key for keys in found for key in keys if key[1] not in IGNORED)
 
@@ -42,7 +43,11 @@ async def _names(client: Client, resource: str) -> list[Key]:
         if error.code != 404:
             raise
         return []
-    return [(resource, obj["metadata"].get("namespace", ""), obj["metadata"]["name"]) for obj in listed.items]
+    return [
+        (resource, obj["metadata"].get("namespace", ""), obj["metadata"]["name"])
+        for obj in listed.items
+        if controller_of(obj) is None
+    ]
 
 
 def words(keys: Iterable[Key]) -> str:

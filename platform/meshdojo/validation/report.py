@@ -11,17 +11,23 @@ from xml.etree import ElementTree
 from rich.table import Table
 from rich.text import Text
 
-Phase = Literal["structure", "set-up", "must fail", "command", "must pass", "right solution", "wrong solution", "reset"]
+Phase = Literal[
+    "structure", "set-up", "must fail", "command", "must pass", "right solution", "wrong solution", "reset", "removal"
+]
 
 
 @dataclass(frozen=True)
 class Step:
-    """One thing that was proven or not. `problem` is '' when it was; `seconds` is how long it took."""
+    """One thing that was proven or not. `problem` is '' when it was; `seconds` is how long it took.
+
+    `number` is the pass that it belongs to, 0 when there is only one.
+    """
 
     phase: Phase
     name: str
     seconds: float
     problem: str = ""
+    number: int = 0
 
     @property
     def passed(self) -> bool:
@@ -30,12 +36,16 @@ class Step:
 
 @dataclass
 class Report:
-    """All steps for one lab on one backend. `folder` has what is needed to understand a failure."""
+    """All steps for one lab on one backend. `folder` has what is needed to understand a failure.
+
+    `number` is the pass that is being made.
+    """
 
     lab: str
     backend: str
     steps: list[Step] = field(default_factory=list)
     folder: Path | None = None
+    number: int = 0
 
     @property
     def proven(self) -> bool:
@@ -51,22 +61,41 @@ class Report:
         return [step for step in self.steps if not step.passed]
 
 
-def table(reports: Iterable[Report]) -> Table:
-    """One line for each lab, phase and backend, with what failed below it."""
-    result = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("LAB", "BACKEND", "PHASE", "STEPS", "SECONDS", "RESULT"):
-        result.add_column(heading, justify="right" if heading in ("STEPS", "SECONDS") else "left")
+def merged(reports: Iterable[Report]) -> list[Report]:
+    """One report for each lab, where several jobs have made one."""
+    found: dict[str, Report] = {}
     for report in reports:
-        for phase in dict.fromkeys(step.phase for step in report.steps):
-            _add_phase(result, report, [step for step in report.steps if step.phase == phase])
+        whole = found.setdefault(report.lab, Report(report.lab, report.backend))
+        whole.steps += report.steps
+        whole.folder = whole.folder or report.folder
+    return list(found.values())
+
+
+_SPENT_ON: dict[str, tuple[Phase, ...]] = {
+    "SET-UP": ("set-up", "reset", "removal"),
+    "COMMANDS": ("command",),
+    "CHECKS": ("must fail", "must pass", "right solution", "wrong solution"),
+}
+
+
+def table(reports: Iterable[Report]) -> Table:
+    """One line for each lab: what took how many seconds, and whether it is proven, or what did not hold."""
+    result = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("LAB", "BACKEND", "STEPS", "SECONDS", *_SPENT_ON, "RESULT"):
+        left = heading in ("LAB", "BACKEND", "RESULT")
+        result.add_column(heading, justify="left" if left else "right", no_wrap=heading != "RESULT")
+    for report in reports:
+        spent = [sum(step.seconds for step in report.steps if step.phase in phases) for phases in _SPENT_ON.values()]
+        figures = [f"{seconds:.1f}" for seconds in (report.seconds, *spent)]
+        result.add_row(report.lab, report.backend, str(len(report.steps)), *figures, _verdict(report))
     return result
 
 
-def _add_phase(result: Table, report: Report, steps: list[Step]) -> None:
-    failed = [step for step in steps if not step.passed]
-    verdict = Text("proven", "green") if not failed else Text("; ".join(step.name for step in failed), "red")
-    seconds = f"{sum(step.seconds for step in steps):.1f}"
-    result.add_row(report.lab, report.backend, steps[0].phase, str(len(steps)), seconds, verdict)
+def _verdict(report: Report) -> Text:
+    if report.proven:
+        return Text("proven", "green")
+    failed = "; ".join(f"{step.phase}: {step.name}" for step in report.failures)
+    return Text(f"NOT PROVEN: {failed or 'nothing was done'}", "red")
 
 
 def junit(reports: Iterable[Report]) -> str:
@@ -94,7 +123,7 @@ def _add_case(suite: ElementTree.Element, report: Report, step: Step) -> None:
         suite,
         "testcase",
         classname=f"meshdojo.{report.backend}.{report.lab}",
-        name=f"{step.phase}: {step.name}",
+        name=f"{step.phase}: {step.name}" + (f" (pass {step.number})" if step.number else ""),
         time=f"{step.seconds:.3f}",
     )
     if not step.passed:

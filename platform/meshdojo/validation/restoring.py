@@ -50,7 +50,6 @@ ATTEMPTS = 5
 ROUNDS = 3
 _WORKLOADS = frozenset({DEPLOYMENTS, "statefulsets.apps", "daemonsets.apps", "jobs.batch", "cronjobs.batch", PODS})
 Item = TypeVar("Item")
-_ALLOCATED = ("clusterIP", "clusterIPs", "healthCheckNodePort")
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,8 @@ class Wanted:
     which only the manifest is known is replaced by it, fields that the manifest leaves out fall back to their defaults.
     `before`: the state that `exact` is from; its pods stay where they still are what they were. `fresh`: Deployments
     (namespace, name) whose pods are replaced in any case, as they keep something in memory. `owned`: the cluster is
-    ours alone, so that Istio's configuration in istio-system may go too.
+    ours alone, so that Istio's configuration in istio-system may go too. `whole`: pods of `before` that nothing would
+    replace are part of what is wanted.
     """
 
     exact: Mapping[Key, Object]
@@ -69,6 +69,7 @@ class Wanted:
     before: State | None
     fresh: frozenset[tuple[str, str]] = frozenset()
     owned: bool = True
+    whole: bool = False
 
     @property
     def keys(self) -> set[Key]:
@@ -79,14 +80,27 @@ class Wanted:
         return {key.name for key in self.keys if key.resource == NAMESPACES}
 
 
+class Refused(BackendError):
+    """The cluster does not take an object that is wanted."""
+
+    def __init__(self, key: Key, error: StatusError) -> None:
+        super().__init__(f"the cluster refuses {key}: {error.message}")
+        self.key = key
+
+
 class CannotRestore(BackendError):
     """Something that is missing cannot be made again from what is known of it."""
 
 
 async def restore(client: HTTPClient, wanted: Wanted, progress: Progress) -> State:
-    """Make it so, and return the state that was reached. Raises BackendError, ClusterError."""
+    """Make it so, and return the state that was reached.
+
+    Raises CannotRestore before anything is changed, BackendError, ClusterError.
+    """
     known = wanted.before.namespaces if wanted.before else {}
     work = _Work(client, wanted, await look(client, known))
+    if wanted.whole:
+        work.require_bare_pods()
     await work.namespaces()
     await work.objects()
     if work.done:
@@ -116,6 +130,14 @@ class _Work:
         self.stale = [
             pod for pod in now.pods if before is None or difference.changed(pod, before.pod(pod.uid), before, now)
         ]
+
+    def require_bare_pods(self) -> None:
+        """Raises CannotRestore when a pod is lost that nothing would make again."""
+        right = {pod.uid for pod in self.live.state.pods} - {pod.uid for pod in self.stale}
+        for pod in self.wanted.before.pods if self.wanted.before else ():
+            key = Key(PODS, pod.namespace, pod.name)
+            if not pod.controller and pod.uid not in right and key not in self.wanted.manifests:
+                raise CannotRestore(f"{key} is not what it was, and nothing is known that would make it again")
 
     @property
     def summary(self) -> str:
@@ -158,6 +180,12 @@ class _Work:
         await _absent(self.client, key, self.live.raw[key]["metadata"]["uid"])
 
     async def _put_or_make(self, key: Key) -> None:
+        try:
+            await self._change(key)
+        except StatusError as error:
+            raise Refused(key, error) from error
+
+    async def _change(self, key: Key) -> None:
         raw, exact = self.live.raw.get(key), self.wanted.exact.get(key)
         if key.resource == PODS:
             await self._bare_pod(key)
@@ -182,10 +210,8 @@ class _Work:
     async def _make(self, key: Key) -> None:
         if manifest := self.wanted.manifests.get(key):
             await self.client.apply(as_kubectl_would(manifest), field_manager=MANAGER)
-        elif key.resource == PODS:
-            raise CannotRestore(f"{key} is gone, and nothing is known that would make it again")
         else:
-            await self.client.create(key.resource, _creatable(self.wanted.exact[key]), key.namespace or None)
+            await self.client.create(key.resource, self.wanted.exact[key], key.namespace or None)
         self._rolls(key)
 
     async def _put(self, key: Key, raw: Object, form: Object) -> None:
@@ -389,13 +415,6 @@ def _replacement(form: Object, raw: Object) -> Object:
         **form,
         "metadata": {**metadata, "annotations": annotations, "resourceVersion": current["resourceVersion"]},
     }
-
-
-def _creatable(form: Object) -> Object:
-    """What can be POSTed: a service gets a new address."""
-    if form.get("kind") != "Service" or form["spec"].get("clusterIP") == "None":
-        return form
-    return {**form, "spec": {name: value for name, value in form["spec"].items() if name not in _ALLOCATED}}
 
 
 def as_kubectl_would(manifest: Object) -> Object:

@@ -8,9 +8,9 @@ as pods that are right go on running. Where nothing is known of what is there, i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from meshdojo.backends.base import MANAGED_LABEL, MANAGED_VALUE, Backend, BackendError, Progress
 from meshdojo.checks.convergence import Convergence
@@ -18,14 +18,17 @@ from meshdojo.checks.outcome import CannotJudge
 from meshdojo.checks.pods import has_sidecar
 from meshdojo.checks.probe import NAMESPACES, Probe
 from meshdojo.cluster.client import Object
+from meshdojo.cluster.errors import StatusError
 from meshdojo.cluster.http import HTTPClient
 from meshdojo.course.content import content_root
+from meshdojo.course.errors import CourseError
 from meshdojo.course.lab import BASE, Lab, Need, read_manifests
+from meshdojo.errors import UserError
 from meshdojo.validation import record as records
 from meshdojo.validation.difference import Difference, differences
 from meshdojo.validation.record import Record
-from meshdojo.validation.restoring import Wanted, restore
-from meshdojo.validation.state import State, digest, is_automatic, keys_of, look
+from meshdojo.validation.restoring import Refused, Wanted, restore
+from meshdojo.validation.state import Key, Pod, State, digest, is_automatic, keys_of, look
 
 
 def silent(_text: str) -> None:
@@ -67,16 +70,21 @@ async def start_state(backend: Backend, lab: Lab | None = None, progress: Progre
             progress("applying the lab's manifests, and waiting until every pod is ready")
             await backend.reset(*start.namespaces)
         # Neither waits for the other: half of the time on a new cluster.
-        _, state = await asyncio.gather(_probe(client), _restored(client, backend, start, before, progress))
-        if "no-istio" not in start.needs:
+        _, state = await asyncio.gather(_probe(client), _restored(client, backend, start, before, progress, lab))
+        if "istio" in start.needs:
             await _settle(client)
     return state
 
 
 async def _restored(
-    client: HTTPClient, backend: Backend, start: _Start, before: Record | None, progress: Progress
+    client: HTTPClient, backend: Backend, start: _Start, before: Record | None, progress: Progress, lab: Lab | None
 ) -> State:
-    manifests = await keys_of(client, start.manifests)
+    manifests: dict[Key, Object] = {}
+    for manifest in start.manifests:
+        try:
+            manifests |= await keys_of(client, [manifest])
+        except StatusError as error:
+            raise _at_its_place(lab, manifest, error) from error
     prints = {key: digest(manifest) for key, manifest in manifests.items()}
     exact = {}
     if before is not None:
@@ -85,10 +93,47 @@ async def _restored(
             if same or (before.lab == start.lab and is_automatic(key)):
                 exact[key] = obj
     wanted = Wanted(exact, manifests, before.state if before else None, start.fresh, backend.owned)
-    state = await restore(client, wanted, progress)
+    try:
+        state = await restore(client, wanted, progress)
+    except Refused as error:
+        raise _at_its_place(lab, manifests[error.key], error) from error
     await _probe(client)  # the record lies beside it
     await records.write(client, Record(start.lab, state, prints))
     return state
+
+
+def _at_its_place(lab: Lab | None, manifest: Object, error: Exception) -> UserError:
+    """The error, with the file and line of the manifest that is to blame."""
+    for obj, file, line in lab.placed_manifests() if lab else ():
+        if obj == manifest:
+            return CourseError(file, line, f"{manifest['kind']} {manifest['metadata']['name']}: {error}")
+    return BackendError(str(error))
+
+
+async def present_state(backend: Backend) -> State:
+    """What is there now. Raises ClusterError."""
+    async with HTTPClient.from_kubeconfig(backend.kubeconfig) as client:
+        return (await look(client)).state
+
+
+async def return_to(
+    backend: Backend, lab: Lab, state: State, clean: Iterable[Pod] = (), progress: Progress = silent
+) -> State:
+    """Bring the lab back to `state`, where it has been before, and return what it then is (pods may be new).
+
+    `clean`: more pods that nobody touched since they were made. Raises CannotRestore when it cannot be told how,
+    BackendError, ClusterError.
+    """
+    async with HTTPClient.from_kubeconfig(backend.kubeconfig) as client:
+        manifests = await keys_of(client, (obj for obj in lab.manifests() if obj["kind"] == "Pod"))
+        before = replace(state, pods=(*state.pods, *clean))
+        fresh = lab.front.fresh_deployments
+        reached = await restore(
+            client, Wanted(state.objects, manifests, before, fresh, backend.owned, whole=True), progress
+        )
+        if "istio" in lab.front.needs:
+            await _settle(client)
+        return reached
 
 
 async def prepare(backend: Backend, lab: Lab | None = None, progress: Progress = silent) -> None:
@@ -135,14 +180,14 @@ async def _settle(client: HTTPClient) -> None:
         await Convergence(client).wait()
 
 
-async def reset_lab(backend: Backend, lab: Lab, progress: Progress = silent, *, hard: bool = False) -> None:
+async def reset_lab(backend: Backend, lab: Lab, progress: Progress = silent, *, hard: bool = False) -> State:
     """Bring the lab back to its start. `hard`: everything is made anew, whether or not it differs.
 
     Raises BackendError.
     """
     if hard:
         await remove(backend, lab, progress)
-    await start_state(backend, lab, progress)
+    return await start_state(backend, lab, progress)
 
 
 async def lab_differences(backend: Backend, lab: Lab) -> list[Difference]:
@@ -156,18 +201,23 @@ async def lab_differences(backend: Backend, lab: Lab) -> list[Difference]:
 
 
 async def remove(backend: Backend, lab: Lab, progress: Progress = silent) -> None:
-    """Take the labs away: namespaces with all that is in them, and Istio if `lab` starts without it.
+    """Take a lab away, and all others with it: namespaces with all that is in them, and Istio if it starts without.
 
     Raises BackendError.
     """
-    if namespaces := lab.namespaces():
-        progress(f"deleting {', '.join(namespaces)}")
-        await backend.reset(*namespaces)
+    await remove_all(backend, [lab], progress)
+    if "no-istio" in lab.front.needs:
+        await backend.remove_istio(progress)
+
+
+async def remove_all(backend: Backend, labs: Iterable[Lab], progress: Progress = silent) -> None:
+    """Take labs away, these and any other that was set up. Raises BackendError."""
+    if namespaces := {name for lab in labs for name in lab.namespaces()}:
+        progress(f"deleting {', '.join(sorted(namespaces))}")
+        await backend.reset(*sorted(namespaces))
     async with HTTPClient.from_kubeconfig(backend.kubeconfig) as client:
         await restore(client, Wanted({}, {}, None, owned=backend.owned), progress)
         await records.forget(client)
-    if "no-istio" in lab.front.needs:
-        await backend.remove_istio(progress)
 
 
 @contextmanager

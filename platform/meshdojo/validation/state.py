@@ -34,6 +34,8 @@ _DERIVED = frozenset({"events", "events.events.k8s.io", "leases.coordination.k8s
 _AUTOMATIC = frozenset(
     {("configmaps", "kube-root-ca.crt"), ("configmaps", "istio-ca-root-cert"), ("serviceaccounts", "default")}
 )
+# A service keeps its address for as long as it lives; one that is made again gets another.
+_ALLOCATED = frozenset({"clusterIP", "clusterIPs", "healthCheckNodePort"})
 _ANNOTATIONS_OF_CONTROLLERS = frozenset({REVISION})
 
 
@@ -192,7 +194,10 @@ def normalised(obj: Object) -> Object:
     }
     if namespace := metadata.get("namespace"):
         kept["namespace"] = namespace
-    return {**{part: value for part, value in obj.items() if part not in ("metadata", "status")}, "metadata": kept}
+    rest = {part: value for part, value in obj.items() if part not in ("metadata", "status")}
+    if obj.get("kind") == "Service" and obj["spec"].get("clusterIP") != "None":
+        rest["spec"] = {name: value for name, value in obj["spec"].items() if name not in _ALLOCATED}
+    return {**rest, "metadata": kept}
 
 
 def pod_of(pod: Object, replica_sets: Mapping[str, Object]) -> Pod:

@@ -1,10 +1,15 @@
 """The proof of one lab on one backend.
 
-    set-up -> every task fails -> the documented commands, in order -> after each task's own, it passes
-           -> for each other right solution: set-up, the tasks before it solved as documented (without looking around),
-              its own commands: every check of its task passes
-           -> for each wrong solution, the same way: exactly the check that it names fails
-           -> reset leaves nothing
+    start state -> every task fails
+                -> the documented commands, in order -> after each task's own, it passes
+                -> each other right solution of a task: every check of the task passes
+                -> each wrong solution: exactly the check that it names fails
+                -> reset: all is as at the start
+
+Another solution begins where the documented solution of the tasks before it ended. The cluster is brought back to that
+point by what differs from it (`restoring`), which takes a moment where all commands over again would take minutes; what
+is found there is the same, object by object. Where that is not possible (a lab that installs Istio, a pod that nothing
+would make again), the commands are run again.
 
 A step that does not hold ends the lab: what comes after it would prove nothing. An `Error` outcome is never taken for
 the Fail that a step expects.
@@ -12,16 +17,18 @@ the Fail that a step expects.
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from meshdojo.backends.base import Backend, BackendError, Progress
 from meshdojo.checks.convergence import Convergence
 from meshdojo.checks.outcome import CannotJudge, Error, Fail, Pass
-from meshdojo.checks.registry import UnknownCheck, all_checks, find
 from meshdojo.checks.runner import Result, Runner
 from meshdojo.cluster.errors import ClusterError
 from meshdojo.cluster.http import HTTPClient
@@ -30,11 +37,14 @@ from meshdojo.course.fences import Fence
 from meshdojo.course.lab import Lab, RightSolution, Solution, WrongSolution
 from meshdojo.course.markdown import Task
 from meshdojo.validation import diagnosis, inventory, setup, shell
+from meshdojo.validation.difference import differences
 from meshdojo.validation.report import Phase, Report, Step
-
-WRONG_SOLUTIONS = 3
+from meshdojo.validation.restoring import CannotRestore
+from meshdojo.validation.state import PODS, Pod, State
+from meshdojo.validation.structure import structure_problems
 
 OnStep = Callable[[Step], None]
+START = "start"
 
 
 class _Stop(Exception):
@@ -45,25 +55,34 @@ async def validate(
     lab: Lab,
     backend: Backend,
     *,
-    passes: int = 1,
+    report: Report | None = None,
     folder: Path | None = None,
     progress: Progress = setup.silent,
     on_step: OnStep = lambda step: None,
 ) -> Report:
-    """Prove `lab` on a started backend, `passes` times in a row.
+    """Prove `lab` once on a started backend, whatever is on it; the steps are added to `report` (None: a new one).
 
     `on_step` gets each step as it is done. When one does not hold, `folder` (if given) gets what is needed to
     understand it, in a subfolder named after lab and backend. Raises nothing for what is wrong with lab or cluster.
     """
-    proof = _Proof(lab, backend, Report(lab.id, backend.name), progress, on_step)
+    proof = _Proof(lab, backend, report or Report(lab.id, backend.name), progress, on_step)
     try:
         await proof.structure()
-        for _ in range(passes):
-            await proof.once()
+        await proof.once()
     except _Stop:
         if folder is not None:
             await proof.diagnose(folder / f"{lab.id}-{backend.name}")
+    finally:
+        proof.close()
     return proof.report
+
+
+@dataclass
+class _Checkpoint:
+    """Where the documented solution of a task ended: the cluster, and the folder in which the commands ran."""
+
+    state: State
+    folder: Path
 
 
 class _Proof:
@@ -74,37 +93,49 @@ class _Proof:
         self._progress = progress
         self._on_step = on_step
         self._variables: Mapping[str, str] = {}
+        self._folders = Path(tempfile.mkdtemp(prefix="meshdojo-validate-"))
+        self._checkpoints: dict[str, _Checkpoint] = {}
+        self._clean: dict[str, Pod] = {}
+        self._start: State | None = None
+
+    def close(self) -> None:
+        shutil.rmtree(self._folders, ignore_errors=True)
 
     async def structure(self) -> None:
         """What can be seen without a cluster."""
-        async with self._step("structure", "checks and wrong solutions") as problems:
+        async with self._step("structure", "checks, solutions, manifests") as problems:
             problems += structure_problems(self.lab)
 
     async def once(self) -> None:
-        async with self._step("set-up", "what the lab needs"):
-            await setup.prepare(self.backend, self.lab, self._progress)
-            await setup.remove(self.backend, self.lab, self._progress)
-        async with self._client() as client:
-            before = await inventory.take(client)
         await self._set_up()
+        async with self._step("set-up", "what is there at the start"), self._client() as client:
+            before = await inventory.take(client)
         for task in self.lab.tasks:
             await self._must_fail(task)
         await self._documented()
-        for right in self.lab.right:
-            await self._right(right)
-        for wrong in self.lab.wrong:
-            await self._wrong(wrong)
+        # The last tasks first: the way back from where the documented commands ended is then the shortest.
+        order = [START, *(task.id for task in self.lab.tasks)]
+        for solution in sorted(self.lab.solutions, key=lambda one: -order.index(begins_after(self.lab, one))):
+            if isinstance(solution, WrongSolution):
+                await self._wrong(solution)
+            else:
+                await self._right(solution)
         await self._reset(before)
 
     async def diagnose(self, folder: Path) -> None:
+        """Keep what is needed to understand the last step."""
         self.report.folder = folder
         self._progress(f"collecting what is needed to understand the failure in {folder}")
         async with self._client() as client:
-            await diagnosis.collect(client, folder, self.report.steps[-1], self.lab.namespaces())
+            await diagnosis.collect(client, folder, self.report, self.lab.namespaces())
+        with suppress(BackendError, ClusterError):
+            await diagnosis.proxy_status(await self._environment(), folder)
 
     async def _set_up(self) -> None:
         async with self._step("set-up", "start state"):
-            await setup.start_state(self.backend, self.lab, self._progress)
+            state = await setup.start_state(self.backend, self.lab, self._progress)
+            self._start = self._start or state
+            self._clean |= {pod.uid: pod for pod in state.pods}
 
     async def _must_fail(self, task: Task) -> None:
         async with self._step("must fail", task.id) as problems:
@@ -120,12 +151,55 @@ class _Proof:
                 problems.append(f"task {task.id!r} does not pass after its documented commands:\n{words(results)}")
 
     async def _documented(self) -> None:
-        with tempfile.TemporaryDirectory(prefix="meshdojo-validate-") as folder:
-            for section in self.lab.sections:
-                for fence in section.fences:
-                    await self._command(fence, Path(folder), settled=True)
-                if section.task:
-                    await self._must_pass(section.task)
+        folder = self._new_folder()
+        for section in self.lab.sections:
+            kept = section.task is None
+            for fence in section.fences:
+                if section.task and not kept and fence.line > section.task.solved_at:
+                    await self._keep(section.task, folder)
+                    kept = True
+                await self._command(fence, folder, settled=True)
+            if section.task:
+                if not kept:
+                    await self._keep(section.task, folder)
+                await self._must_pass(section.task)
+
+    async def _keep(self, task: Task, folder: Path) -> None:
+        """Remember this point, if a solution begins here."""
+        if not any(begins_after(self.lab, one) == task.id for one in self.lab.solutions):
+            return
+        async with self._step("set-up", f"where {task.id} is solved"):
+            copy = self._folders / f"after-{task.id}"
+            shutil.copytree(folder, copy)
+            self._checkpoints[task.id] = _Checkpoint(await setup.present_state(self.backend), copy)
+
+    async def _begin(self, solution: Solution) -> Path:
+        """Bring the cluster to where a solution begins; returns the folder for its commands."""
+        after = begins_after(self.lab, solution)
+        checkpoint = self._checkpoints.get(after)
+        # Istio itself is not part of what can be brought back.
+        if checkpoint is not None and "no-istio" not in self.lab.front.needs and await self._back(checkpoint, after):
+            folder = self._new_folder()
+            shutil.copytree(checkpoint.folder, folder, dirs_exist_ok=True)
+            return folder
+        await self._set_up()
+        folder = self._new_folder()
+        for fence in solutions_before(self.lab, solution):
+            await self._command(fence, folder)
+        return folder
+
+    async def _back(self, checkpoint: _Checkpoint, name: str) -> bool:
+        possible = True
+        async with self._step("set-up", f"back to where {name} is solved"):
+            try:
+                checkpoint.state = await setup.return_to(
+                    self.backend, self.lab, checkpoint.state, self._clean.values(), self._progress
+                )
+                self._clean |= {pod.uid: pod for pod in checkpoint.state.pods}
+            except CannotRestore as error:
+                self._progress(f"all over again: {error}")
+                possible = False
+        return possible
 
     async def _command(self, fence: Fence, folder: Path, *, settled: bool = False) -> None:
         if fence.no_run:
@@ -150,22 +224,21 @@ class _Proof:
             with suppress(CannotJudge):  # no Istio, or a proxy that refuses: the command will show it
                 await Convergence(client).wait()
 
-    async def _try(self, solution: Solution) -> None:
-        """Do the task in another way than the chapter."""
-        await self._set_up()
-        with tempfile.TemporaryDirectory(prefix="meshdojo-validate-") as folder:
-            for fence in (*solutions_before(self.lab, solution), *solution.fences):
-                await self._command(fence, Path(folder))
+    async def _attempt(self, solution: Solution) -> None:
+        """Do a task in another way than the chapter."""
+        folder = await self._begin(solution)
+        for fence in solution.fences:
+            await self._command(fence, folder)
 
     async def _right(self, right: RightSolution) -> None:
-        await self._try(right)
+        await self._attempt(right)
         async with self._step("right solution", right.name) as problems:
             results = await self._judge(self.lab.task(right.front.task))
             if not all(result.passed for result in results):
                 problems.append(f"task {right.front.task!r} is solved and does not pass:\n{words(results)}")
 
     async def _wrong(self, wrong: WrongSolution) -> None:
-        await self._try(wrong)
+        await self._attempt(wrong)
         async with self._step("wrong solution", wrong.name) as problems:
             results = await self._judge(self.lab.task(wrong.front.task))
             problems += _errors(results)
@@ -175,12 +248,16 @@ class _Proof:
                 problems.append(f"{found}\n{words(results)}")
 
     async def _reset(self, before: frozenset[inventory.Key]) -> None:
-        async with self._step("reset", "nothing is left") as problems:
-            await setup.remove(self.backend, self.lab, self._progress)
+        async with self._step("reset", "all is as at the start") as problems:
+            reached = await setup.reset_lab(self.backend, self.lab, self._progress)
+            if self._start is not None:
+                problems += unlike(self._start, reached)
             async with self._client() as client:
-                left = await inventory.take(client) - before
-            if left:
-                problems.append(f"left behind: {inventory.words(left)}")
+                now = await inventory.take(client)
+            if now - before:
+                problems.append(f"left behind: {inventory.words(now - before)}")
+            if before - now:
+                problems.append(f"gone: {inventory.words(before - now)}")
 
     async def _judge(self, task: Task) -> list[Result]:
         async with self._client() as client:
@@ -188,6 +265,9 @@ class _Proof:
 
     def _client(self) -> HTTPClient:
         return HTTPClient.from_kubeconfig(self.backend.kubeconfig)
+
+    def _new_folder(self) -> Path:
+        return Path(tempfile.mkdtemp(dir=self._folders))
 
     @asynccontextmanager
     async def _step(self, phase: Phase, name: str) -> AsyncIterator[list[str]]:
@@ -198,51 +278,42 @@ class _Proof:
             yield problems
         except (BackendError, ClusterError, CourseError) as error:
             problems.append(f"{type(error).__name__}: {error}")
-        step = Step(phase, name, time.monotonic() - start, "\n".join(problems))
+        step = Step(phase, name, time.monotonic() - start, "\n".join(problems), self.report.number)
         self.report.steps.append(step)
         self._on_step(step)
         if problems:
             raise _Stop
 
 
-def structure_problems(lab: Lab) -> list[str]:
-    """What is missing from a lab: checks that do not exist or that nobody uses, right and wrong solutions."""
-    problems = []
-    try:
-        find(check for task in lab.tasks for check in task.checks)
-    except UnknownCheck as error:
-        problems.append(str(error))
-    used = {check for task in lab.tasks for check in task.checks}
-    unused = [id for id, check in all_checks().items() if check.lab == lab.id and id not in used]
-    if unused:
-        problems.append(f"no task of {lab.folder.name} uses {', '.join(unused)}: name it in a task, or delete it")
-    if not lab.tasks:
-        return problems
-    unsolved = [task.id for task in lab.tasks if task.id not in {right.front.task for right in lab.right}]
-    if unsolved:
-        remedy = f"add one to {lab.folder.name}/right/ that differs in structure from the chapter's"
-        problems.append(f"no other right solution of {', '.join(unsolved)}: {remedy}")
-    without = sorted(used - {wrong.front.fails for wrong in lab.wrong})
-    if without:
-        remedy = f"add one to {lab.folder.name}/wrong/ that fails it"
-        problems.append(f"no wrong solution proves that {', '.join(without)} can fail: {remedy}")
-    if len(lab.wrong) < WRONG_SOLUTIONS:
-        problems.append(f"found {len(lab.wrong)} wrong solutions, expected at least {WRONG_SOLUTIONS}")
+def unlike(start: State, now: State) -> list[str]:
+    """What a reset did not bring back; pods may be new ones, as long as they are made of the same containers."""
+    problems = [str(one) for one in differences(start, now) if one.key.resource != PODS]
+    before, after = (
+        Counter((pod.controller or pod.name, pod.containers) for pod in state.pods) for state in (start, now)
+    )
+    problems += [f"missing: a pod of {name} ({', '.join(parts)})" for name, parts in (before - after).elements()]
+    problems += [f"added: a pod of {name} ({', '.join(parts)})" for name, parts in (after - before).elements()]
     return problems
+
+
+def begins_after(lab: Lab, solution: Solution) -> str:
+    """The task whose documented solution is where this one begins; 'start' for none."""
+    if solution.front.after:
+        return solution.front.after
+    names = [START, *(task.id for task in lab.tasks)]
+    return names[names.index(solution.front.task) - 1]
 
 
 def solutions_before(lab: Lab, solution: Solution) -> Iterator[Fence]:
     """The commands that solve the tasks on which another solution builds."""
-    front = solution.front
-    if front.after == "start":
+    after = begins_after(lab, solution)
+    if after == START:
         return
     for section in lab.sections:
         if section.task is None:
             continue
-        if not front.after and section.task.id == front.task:
-            return
         yield from (fence for fence in section.fences if fence.line < section.task.solved_at)
-        if section.task.id == front.after:
+        if section.task.id == after:
             return
 
 
