@@ -37,6 +37,8 @@ from envoy.config.listener.v3.listener_components_pb2 import (
     ListenerFilterChainMatchPredicate,
 )
 from envoy.config.listener.v3.listener_pb2 import Listener
+from envoy.config.rbac.v3.rbac_pb2 import RBAC, Permission, Principal
+from envoy.config.rbac.v3.rbac_pb2 import Policy as RBACPolicy
 from envoy.config.route.v3.route_components_pb2 import (
     CorsPolicy as RouteCorsPolicy,
 )
@@ -58,6 +60,7 @@ from envoy.extensions.access_loggers.file.v3.file_pb2 import FileAccessLog
 from envoy.extensions.filters.common.fault.v3.fault_pb2 import FaultDelay
 from envoy.extensions.filters.http.cors.v3.cors_pb2 import Cors, CorsPolicy
 from envoy.extensions.filters.http.fault.v3.fault_pb2 import FaultAbort, HTTPFault
+from envoy.extensions.filters.http.rbac.v3.rbac_pb2 import RBAC as HttpRBAC  # noqa: N811
 from envoy.extensions.filters.http.router.v3.router_pb2 import Router
 from envoy.extensions.filters.listener.http_inspector.v3.http_inspector_pb2 import HttpInspector
 from envoy.extensions.filters.listener.proxy_protocol.v3.proxy_protocol_pb2 import ProxyProtocol
@@ -67,7 +70,9 @@ from envoy.extensions.filters.network.http_connection_manager.v3.http_connection
     HttpFilter,
     Rds,
 )
+from envoy.extensions.filters.network.rbac.v3.rbac_pb2 import RBAC as NetworkRBAC  # noqa: N811
 from envoy.extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2 import TcpProxy
+from envoy.extensions.path.match.uri_template.v3.uri_template_match_pb2 import UriTemplateMatchConfig
 from envoy.extensions.retry.host.previous_hosts.v3.previous_hosts_pb2 import PreviousHostsPredicate
 from envoy.extensions.transport_sockets.raw_buffer.v3.raw_buffer_pb2 import RawBuffer
 from envoy.extensions.transport_sockets.tls.v3.common_pb2 import (
@@ -86,6 +91,7 @@ from envoy.service.discovery.v3.discovery_pb2 import (
 from envoy.service.discovery.v3.discovery_pb2 import (
     Resource as DiscoveryResource,
 )
+from envoy.type.matcher.v3.path_pb2 import PathMatcher
 from envoy.type.matcher.v3.regex_pb2 import RegexMatchAndSubstitute, RegexMatcher
 from envoy.type.matcher.v3.string_pb2 import StringMatcher
 from envoy.type.v3.percent_pb2 import FractionalPercent, Percent
@@ -96,6 +102,7 @@ from google.protobuf.struct_pb2 import Struct
 from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value, UInt64Value
 
 __all__ = [
+    "RBAC",
     "AccessLog",
     "AccessLogFilter",
     "Address",
@@ -139,6 +146,7 @@ __all__ = [
     "HttpFilter",
     "HttpInspector",
     "HttpProtocolOptions",
+    "HttpRBAC",
     "Int32Range",
     "LbEndpoint",
     "Listener",
@@ -146,11 +154,16 @@ __all__ = [
     "ListenerFilterChainMatchPredicate",
     "LocalityLbEndpoints",
     "Metadata",
+    "NetworkRBAC",
     "OutlierDetection",
+    "PathMatcher",
     "Percent",
+    "Permission",
     "PreviousHostsPredicate",
+    "Principal",
     "ProxyProtocol",
     "QueryParameterMatcher",
+    "RBACPolicy",
     "RawBuffer",
     "Rds",
     "RedirectAction",
@@ -184,6 +197,7 @@ __all__ = [
     "UInt64Value",
     "UpstreamConnectionOptions",
     "UpstreamTlsContext",
+    "UriTemplateMatchConfig",
     "VirtualHost",
     "WeightedCluster",
 ]

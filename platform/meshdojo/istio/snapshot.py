@@ -17,6 +17,7 @@ from meshdojo.istio import service as services
 from meshdojo.istio import service_entry, workload
 from meshdojo.istio.delegation import Delegation
 from meshdojo.istio.mesh import MeshConfig
+from meshdojo.istio.models.authorization_policy import AuthorizationPolicy
 from meshdojo.istio.models.base import Kind, NotParsed
 from meshdojo.istio.models.destination_rule import DestinationRule
 from meshdojo.istio.models.gateway import Gateway
@@ -32,7 +33,10 @@ Object = Mapping[str, Any]
 Key = tuple[str, str]
 K = TypeVar("K", bound=Kind)
 T = TypeVar("T")
-KINDS: tuple[type[Kind], ...] = (VirtualService, DestinationRule, Gateway, ServiceEntry, Sidecar, PeerAuthentication)
+KINDS: tuple[type[Kind], ...] = (
+    *(VirtualService, DestinationRule, Gateway, ServiceEntry, Sidecar),
+    *(PeerAuthentication, AuthorizationPolicy),
+)
 SERVICE_LABEL = "kubernetes.io/service-name"
 
 
@@ -131,6 +135,7 @@ class Snapshot:
     gateways: Configs[Gateway] = field(default_factory=Configs)
     sidecars: Configs[Sidecar] = field(default_factory=Configs)
     peer_authentications: Configs[PeerAuthentication] = field(default_factory=Configs)
+    authorization_policies: Configs[AuthorizationPolicy] = field(default_factory=Configs)
     secrets: Mapping[Key, Object] = field(default_factory=dict)
     secrets_serial: int = 0
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -220,6 +225,7 @@ class State:
             gateways=configs["Gateway"],
             sidecars=configs["Sidecar"],
             peer_authentications=configs["PeerAuthentication"],
+            authorization_policies=configs["AuthorizationPolicy"],
             secrets=dict(self._secrets) if "secrets" in self._stale else last.secrets,
             secrets_serial=serial if "secrets" in self._stale else last.secrets_serial,
             versions={one.ref: one.resource_version for kind in self._configs.values() for one in kind.values()},
@@ -234,6 +240,7 @@ class State:
             "Gateway": self._last.gateways,
             "Sidecar": self._last.sidecars,
             "PeerAuthentication": self._last.peer_authentications,
+            "AuthorizationPolicy": self._last.authorization_policies,
         }
         if name not in self._stale and name in last:
             return last[name]

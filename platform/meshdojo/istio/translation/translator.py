@@ -16,7 +16,8 @@ from meshdojo.istio.proxy import Proxy
 from meshdojo.istio.resource import CDS, EDS, LDS, RDS, SDS, Resource
 from meshdojo.istio.service import Endpoint, Service
 from meshdojo.istio.snapshot import Snapshot
-from meshdojo.istio.translation import endpoints, gateways, inbound, secrets
+from meshdojo.istio.translation import authorization, endpoints, gateways, inbound, secrets
+from meshdojo.istio.translation.authorization import Policies
 from meshdojo.istio.translation.clusters import fixed
 from meshdojo.istio.translation.clusters import inbound as inbound_clusters
 from meshdojo.istio.translation.clusters import outbound as outbound_clusters
@@ -199,29 +200,31 @@ class Translation(Configuration):
         key = (proxy.ip, self.snapshot.services.serial, scope.key[2], tcp, mesh.serial)
         name = sidecar_outbound.NAME
         yield self._encoded(name, key, lambda: sidecar_outbound.listener(scope, proxy), kind=LDS)
+        policies = authorization.applying(self.snapshot, self.workload(proxy))
         for one in self._inbound(proxy):
-            yield self._inbound_listener(proxy, one)
+            yield self._inbound_listener(proxy, one, policies)
 
-    def _inbound_listener(self, proxy: Proxy, one: Inbound) -> Resource:
+    def _inbound_listener(self, proxy: Proxy, one: Inbound, policies: Policies) -> Resource:
         mesh = self.snapshot.mesh
         serial = one.service.serial if one.service else 0
         return self._encoded(
             sidecar_inbound.name(one),
-            (proxy.ip, one.protocol, one.mode, serial, mesh.serial),
-            lambda: sidecar_inbound.listener(mesh, proxy, one),
-            (_origin(one.service),) if one.service else (),
+            (proxy.ip, one.protocol, one.mode, serial, mesh.serial, policies.serials),
+            lambda: sidecar_inbound.listener(mesh, proxy, one, policies),
+            (*((_origin(one.service),) if one.service else ()), *policies.origins),
             kind=LDS,
         )
 
     def _gateway_listeners(self, proxy: Proxy) -> Iterator[Resource]:
         scope, mesh = self.scope(proxy), self.snapshot.mesh
+        policies = authorization.applying(self.snapshot, self.workload(proxy))
         for port, servers in gateways.by_port(self._servers(proxy)).items():
             origins = tuple(dict.fromkeys(one.gateway.ref for one in servers))
             serials = tuple(one.gateway.serial for one in servers)
             tcp = tuple(one.serial for one in scope.virtual_services if one.object.spec.tcp or one.object.spec.tls)
-            key = (proxy.ip, port, serials, tcp, self.snapshot.services.serial, mesh.serial)
+            key = (proxy.ip, port, serials, tcp, self.snapshot.services.serial, mesh.serial, policies.serials)
             message = self._cache.get(
-                ("gateway listener", key), _keep(gateway_listeners.listener, scope, proxy, port, servers)
+                ("gateway listener", key), _keep(gateway_listeners.listener, scope, proxy, port, servers, policies)
             )
             if message is not None:
                 yield self._encoded(gateway_listeners.name(port), key, _keep(_same, message), origins, kind=LDS)

@@ -28,7 +28,7 @@ Effect = Literal["implemented", "harmless", "refused"]
 class KindEffects:
     """The effect of a kind's fields: `default`, but for the patterns in `harmless` and `refused`.
 
-    `values` are single values of implemented fields that are refused.
+    `values` are patterns for single values of implemented fields that are refused.
     """
 
     default: Effect = "implemented"
@@ -114,7 +114,11 @@ EFFECTS: Mapping[str, KindEffects] = {
     "PeerAuthentication": KindEffects(),
     "ProxyConfig": KindEffects(harmless=("spec.concurrency", "spec.image")),
     "Telemetry": KindEffects(default="harmless"),
-    "AuthorizationPolicy": KindEffects(default="refused"),
+    "AuthorizationPolicy": KindEffects(
+        # Waypoints and gateways of the Gateway API, and somebody else who decides.
+        refused=("spec.targetRef", "spec.targetRefs", "spec.provider"),
+        values={"spec.action": ("CUSTOM",), "spec.rules.when.key": ("experimental.*",)},
+    ),
     "EnvoyFilter": KindEffects(default="refused"),
     "RequestAuthentication": KindEffects(default="refused"),
     "TrafficExtension": KindEffects(default="refused"),
@@ -137,7 +141,7 @@ def check(obj: Kind, found: Findings) -> None:
         if place.startswith((f"{said}.", f"{said}[")):
             continue
         said = place if effect != "implemented" else said
-        if value in effects.values.get(path, ()):
+        if value is not None and any(fnmatchcase(value, pattern) for pattern in effects.values.get(path, ())):
             found.refuse(f'{place}: "{value}" is not supported by the embedded mesh: {_REMEDY}')
         elif effect == "refused":
             found.refuse(f"{place} is not supported by the embedded mesh: {_REMEDY}")

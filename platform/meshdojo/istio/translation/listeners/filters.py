@@ -25,7 +25,8 @@ from meshdojo.istio.messages import (
     TcpProxy,
     TlsInspector,
 )
-from meshdojo.istio.translation import build
+from meshdojo.istio.translation import authorization, build
+from meshdojo.istio.translation.authorization import NO_POLICIES, Policies
 from meshdojo.istio.translation.listeners.access_log import access_logs
 
 SNIFFED_HTTP = ("http/1.1", "h2c")
@@ -41,13 +42,14 @@ class Manager:
     routes: Any
     gateway: bool = False
     inbound: bool = False
+    authorization: Policies = NO_POLICIES
 
 
 def http_connection_manager(mesh: MeshConfig, wanted: Manager) -> Any:
     """As Istio configures it, for each of the three roles."""
     manager = HttpConnectionManager(
         stat_prefix=f"{wanted.stat_prefix};",
-        http_filters=http_filters(),
+        http_filters=[*authorization.http_filters(wanted.authorization), *http_filters()],
         tracing=_tracing(),
         access_log=access_logs(mesh),
         proxy_100_continue=True,

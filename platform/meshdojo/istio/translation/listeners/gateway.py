@@ -8,7 +8,8 @@ from typing import Any
 from meshdojo import network
 from meshdojo.istio.messages import FilterChain, FilterChainMatch, Listener
 from meshdojo.istio.proxy import Proxy
-from meshdojo.istio.translation import build, tls
+from meshdojo.istio.translation import authorization, build, tls
+from meshdojo.istio.translation.authorization import NO_POLICIES, Policies
 from meshdojo.istio.translation.gateways import GatewayServer, bound
 from meshdojo.istio.translation.listeners import filters
 from meshdojo.istio.translation.listeners.access_log import listener_access_logs
@@ -20,9 +21,11 @@ def name(port: int) -> str:
     return f"0.0.0.0_{port}"
 
 
-def listener(scope: Scope, proxy: Proxy, port: int, servers: list[GatewayServer]) -> Any:
+def listener(
+    scope: Scope, proxy: Proxy, port: int, servers: list[GatewayServer], policies: Policies = NO_POLICIES
+) -> Any:
     """The listener of a port; None when nothing on it leads anywhere (TCP and TLS servers without routes)."""
-    chains = list(_unique(_chains(scope, port, servers)))
+    chains = list(_unique(_chains(scope, port, servers, policies)))
     if not chains:
         return None
     found = Listener(
@@ -51,21 +54,32 @@ def _unique(chains: Iterator[Any]) -> Iterator[Any]:
             yield chain
 
 
-def _chains(scope: Scope, port: int, servers: list[GatewayServer]) -> Iterator[Any]:
+def _chains(scope: Scope, port: int, servers: list[GatewayServer], policies: Policies) -> Iterator[Any]:
     plain = [one for one in servers if not one.encrypted]
     if any(one.is_http for one in plain):
-        yield _http_chain(scope, port, plain[0])
+        yield _http_chain(scope, port, plain[0], policies)
     for one in servers:
         if one.encrypted and one.is_http:
-            yield _http_chain(scope, port, one)
+            yield _http_chain(scope, port, one, policies)
         elif one.encrypted:
-            yield from _tls_chains(scope, one)
+            yield from _guarded(_tls_chains(scope, one), policies)
         elif not one.is_http:
-            yield from _tcp_chains(scope, one)
+            yield from _guarded(_tcp_chains(scope, one), policies)
 
 
-def _http_chain(scope: Scope, port: int, server: GatewayServer) -> Any:
-    manager = filters.Manager(f"outbound_{name(port)}", server.route_name, gateway=True)
+def _guarded(chains: Iterator[Any], policies: Policies) -> Iterator[Any]:
+    """The chains of plain TCP, each with the policies before its proxy."""
+    guards = authorization.network_filters(policies)
+    for chain in chains:
+        kept = list(chain.filters)
+        del chain.filters[:]
+        chain.filters.extend([*guards, *kept])
+        yield chain
+
+
+def _http_chain(scope: Scope, port: int, server: GatewayServer, policies: Policies) -> Any:
+    prefix = f"outbound_{name(port)}"
+    manager = filters.Manager(prefix, server.route_name, gateway=True, authorization=policies)
     found = FilterChain(filters=[filters.http_connection_manager(scope.mesh, manager)])
     if server.encrypted:
         found.filter_chain_match.CopyFrom(FilterChainMatch(server_names=server.names))

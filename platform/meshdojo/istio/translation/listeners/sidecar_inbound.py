@@ -23,7 +23,8 @@ from meshdojo.istio.messages import (
 )
 from meshdojo.istio.proxy import Proxy
 from meshdojo.istio.service import Protocol
-from meshdojo.istio.translation import build, tls
+from meshdojo.istio.translation import authorization, build, tls
+from meshdojo.istio.translation.authorization import NO_POLICIES, Policies
 from meshdojo.istio.translation.clusters import inbound as clusters
 from meshdojo.istio.translation.inbound import Inbound
 from meshdojo.istio.translation.listeners import filters
@@ -65,13 +66,13 @@ def name(inbound: Inbound) -> str:
     return f"virtualInbound|{inbound.number}"
 
 
-def listener(mesh: MeshConfig, proxy: Proxy, inbound: Inbound) -> Any:
-    """The listener for one port of the application."""
+def listener(mesh: MeshConfig, proxy: Proxy, inbound: Inbound, policies: Policies = NO_POLICIES) -> Any:
+    """The listener for one port of the application, and who may reach it."""
     found = Listener(
         name=name(inbound),
         address=build.address(proxy.ip, network.mapped_port(inbound.number)),
         traffic_direction="INBOUND",
-        filter_chains=[_filter_chain(mesh, inbound, chain) for chain in chains(inbound)],
+        filter_chains=[_filter_chain(mesh, inbound, chain, policies) for chain in chains(inbound)],
         access_log=listener_access_logs(mesh),
         continue_on_listener_filters_timeout=True,
     )
@@ -94,15 +95,17 @@ def chains(inbound: Inbound) -> Iterator[Chain]:
         yield from _PLAIN[kind]
 
 
-def _filter_chain(mesh: MeshConfig, inbound: Inbound, chain: Chain) -> Any:
+def _filter_chain(mesh: MeshConfig, inbound: Inbound, chain: Chain, policies: Policies) -> Any:
     match = FilterChainMatch(transport_protocol=chain.transport, application_protocols=chain.application)
     found = FilterChain(name=f"0.0.0.0_{inbound.number}", filter_chain_match=match)
     if chain.mutual:
         found.transport_socket.CopyFrom(tls.mesh_server(mesh.trust_domain))
     if chain.http:
-        manager = filters.Manager(f"inbound_0.0.0.0_{inbound.number}", _routes(inbound), inbound=True)
+        prefix = f"inbound_0.0.0.0_{inbound.number}"
+        manager = filters.Manager(prefix, _routes(inbound), inbound=True, authorization=policies)
         found.filters.append(filters.http_connection_manager(mesh, manager))
     else:
+        found.filters.extend(authorization.network_filters(policies))
         found.filters.append(filters.tcp_proxy(mesh, str(clusters.name(inbound))))
     return found
 
