@@ -98,3 +98,23 @@ def diff(lab: LabName, backend: BackendName = DEFAULT_BACKEND, name: Instance = 
     if found:
         raise typer.Exit(EXIT_FAILED)
     err.print(f"Lab {chosen.id!r} is as it was at its start.")
+
+
+def new_lab(
+    name: Annotated[str, typer.Argument(help="Its name: small letters, digits, dashes, such as 'rate-limits'.")],
+    number: Annotated[int | None, typer.Option(help="Of its folder, two digits; left out: after the last.")] = None,
+) -> None:
+    """Begin a lab: chapter, solutions, a check and its test, in this checkout.
+
+    It reads, its check runs and fails, and 'meshdojo validate' stops with the file and line of everything that is
+    still to be written (marked TODO). Once all of it is, the same command proves the lab on a cluster.
+
+    Example: meshdojo new-lab rate-limits
+    """
+    from meshdojo.course.content import content_root
+    from meshdojo.validation.newlab import new_lab as begin
+
+    root = content_root()
+    for path in begin(root, name, number):
+        out.print(str(path.relative_to(root)), markup=False)
+    err.print(f"What is still to be written: meshdojo validate {name}. How: docs/writing-labs.md", markup=False)

@@ -27,6 +27,7 @@ for _command in (
     labs.check,
     labs.reset,
     labs.diff,
+    labs.new_lab,
     validate.validate,
     serve.serve,
 ):
