@@ -139,6 +139,7 @@ class World:
 class FakeBackend:
     name = "fake"
     owned = True
+    confirmation = "fake"
     kubeconfig = Path("/nowhere")
 
     def __init__(self, world: World) -> None:

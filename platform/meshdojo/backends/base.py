@@ -54,9 +54,16 @@ class Backend(Protocol):
     """A place where a mesh runs. All methods may be called at any time, in any order, and repeatedly."""
 
     name: str
+
     # Whether the cluster is ours alone, made by meshdojo: then what a learner did to Istio's namespace is put back too.
     # On any other cluster only what carries our label is ever deleted.
-    owned: bool
+    @property
+    def owned(self) -> bool: ...
+
+    @property
+    def confirmation(self) -> str:
+        """What somebody types before anything is reset on a cluster that is not `owned`: its name."""
+        ...
 
     @property
     def kubeconfig(self) -> Path:

@@ -32,6 +32,10 @@ class EmbeddedBackend:
             raise BackendError(str(error)) from error
 
     @property
+    def confirmation(self) -> str:
+        return self.instance.name
+
+    @property
     def kubeconfig(self) -> Path:
         return self.instance.kubeconfig
 

@@ -40,6 +40,10 @@ class KindBackend:
         self._kubeconfig = kubeconfig or directories.state_root() / f"kind-{self.cluster}" / "kubeconfig"
 
     @property
+    def confirmation(self) -> str:
+        return self.cluster
+
+    @property
     def kubeconfig(self) -> Path:
         return self._kubeconfig
 

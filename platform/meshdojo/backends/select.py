@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from meshdojo.backends.base import Backend, BackendError
+from meshdojo.backends.context import ContextBackend
 from meshdojo.backends.embedded import EmbeddedBackend
 from meshdojo.backends.kind import KindBackend
+from meshdojo.backends.minikube import MinikubeBackend
 from meshdojo.embedded.environment import DEFAULT_NAME
 
-BACKENDS = ("embedded", "kind")
+BACKENDS = ("embedded", "kind", "minikube", "context")
 
 
 def open_backend(name: str, instance: str = DEFAULT_NAME) -> Backend:
@@ -19,4 +21,8 @@ def open_backend(name: str, instance: str = DEFAULT_NAME) -> Backend:
         return EmbeddedBackend(instance)
     if name == "kind":
         return KindBackend(instance)
+    if name == "minikube":
+        return MinikubeBackend(instance)
+    if name == "context":
+        return ContextBackend(instance)
     raise BackendError(f"unknown backend {name!r}; there are: {', '.join(BACKENDS)}")

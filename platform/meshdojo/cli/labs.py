@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from meshdojo.cli.console import EXIT_FAILED, err, out, run, steps
-from meshdojo.cli.options import DEFAULT_BACKEND, DEFAULT_INSTANCE, AsJson, BackendName, Instance, reached
+from meshdojo.cli.options import (
+    DEFAULT_BACKEND,
+    DEFAULT_INSTANCE,
+    AsJson,
+    BackendName,
+    Confirm,
+    Instance,
+    confirmed,
+    reached,
+)
 
 if TYPE_CHECKING:
     from meshdojo.course.lab import Lab
@@ -67,6 +76,7 @@ def check(
 def reset(
     lab: LabName,
     hard: Annotated[bool, typer.Option("--hard", help="Make everything anew, also what does not differ.")] = False,
+    confirm: Confirm = "",
     backend: BackendName = DEFAULT_BACKEND,
     name: Instance = DEFAULT_INSTANCE,
 ) -> None:
@@ -78,8 +88,9 @@ def reset(
     from meshdojo.validation.setup import reset_lab
 
     chosen = load_course().lab(lab)
+    cluster = confirmed(reached(backend, name), confirm)
     with steps() as progress:
-        run(reset_lab(reached(backend, name), chosen, progress, hard=hard))
+        run(reset_lab(cluster, chosen, progress, hard=hard))
     err.print(f"Lab {chosen.id!r} is at its start.")
 
 

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from meshdojo.cli import image, labs, serve, shell, up, validate
+from meshdojo.cli import diagnose, doctor, image, labs, serve, shell, up, validate
 from meshdojo.cli.console import EXIT_ENVIRONMENT, EXIT_INTERRUPTED, err
 from meshdojo.errors import UserError
 
@@ -30,6 +30,8 @@ for _command in (
     labs.new_lab,
     validate.validate,
     serve.serve,
+    doctor.doctor,
+    diagnose.diagnose,
 ):
     app.command()(_command)
 app.add_typer(image.app, name="image")

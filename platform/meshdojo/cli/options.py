@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,14 +13,23 @@ if TYPE_CHECKING:
 BackendName = Annotated[
     str,
     typer.Option(
-        "--backend", envvar="MESHDOJO_BACKEND", help="Where the mesh runs: embedded or kind.", show_default=True
+        "--backend",
+        envvar="MESHDOJO_BACKEND",
+        help="Where the mesh runs: embedded, kind, minikube or context (a cluster of yours).",
+        show_default=True,
     ),
 ]
 Instance = Annotated[
     str,
     typer.Option(
-        "--name", envvar="MESHDOJO_NAME", help="Which environment, where you keep several.", show_default=True
+        "--name",
+        envvar="MESHDOJO_NAME",
+        help="Which environment, where you keep several; for --backend context the context.",
+        show_default=True,
     ),
+]
+Confirm = Annotated[
+    str, typer.Option("--confirm", help="On a cluster of yours: its name, in place of the question.", metavar="NAME")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
@@ -32,6 +42,22 @@ def opened(backend: str, instance: str) -> Backend:
     from meshdojo.backends.select import open_backend
 
     return open_backend(backend, instance)
+
+
+def confirmed(backend: Backend, answer: str) -> Backend:
+    """The backend, once somebody has named a cluster that is not ours. Raises `BackendError` for another answer."""
+    from meshdojo.backends.base import BackendError
+
+    if backend.owned:
+        return backend
+    wanted = backend.confirmation
+    if not answer and sys.stdin.isatty():
+        answer = typer.prompt(
+            f"This deletes what meshdojo made in {wanted!r}, a cluster of yours. Type its name", err=True
+        )
+    if answer != wanted:
+        raise BackendError(f"nothing was done: this cluster is yours. Name it to go on: --confirm {wanted}")
+    return backend
 
 
 def reached(backend: str, instance: str) -> Backend:

@@ -68,7 +68,7 @@ def down(
     backend: BackendName = DEFAULT_BACKEND,
     name: Instance = DEFAULT_INSTANCE,
 ) -> None:
-    """Stop the cluster. The embedded one keeps its objects for the next 'up'; kind's are gone.
+    """Stop the cluster. The embedded one keeps its objects for the next 'up'; kind's are gone; yours is left alone.
 
     Example: meshdojo down
     """
@@ -81,10 +81,13 @@ def down(
 
 def _delete(backend: Backend) -> None:
     from meshdojo.backends.embedded import EmbeddedBackend
+    from meshdojo.backends.minikube import MinikubeBackend
     from meshdojo.embedded import lifecycle
 
     if isinstance(backend, EmbeddedBackend):
         lifecycle.delete(backend.instance)
+    elif isinstance(backend, MinikubeBackend):
+        run(backend.delete())
 
 
 def status(as_json: AsJson = False, backend: BackendName = DEFAULT_BACKEND, name: Instance = DEFAULT_INSTANCE) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from meshdojo.cli.options import DEFAULT_BACKEND, DEFAULT_INSTANCE, BackendName, Instance
+from meshdojo.cli.options import DEFAULT_BACKEND, DEFAULT_INSTANCE, BackendName, Confirm, Instance, confirmed, opened
 
 ARTIFACTS = Path("artifacts")
 
@@ -23,6 +23,7 @@ def validate(
     ] = 1,
     junit_file: Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML to this file.")] = None,
     folder: Annotated[Path, typer.Option("--artifacts", help="Where to put what explains a failure.")] = ARTIFACTS,
+    confirm: Confirm = "",
     backend: BackendName = DEFAULT_BACKEND,
     name: Instance = DEFAULT_INSTANCE,
 ) -> None:
@@ -35,5 +36,6 @@ def validate(
     from meshdojo.cli.proving import Where, prove
     from meshdojo.validation.campaign import Plan
 
+    confirmed(opened(backend, name), confirm)
     if code := prove(labs or [], Where(backend, name, jobs), Plan(passes, shuffle), folder, junit_file):
         raise typer.Exit(code)

@@ -176,6 +176,11 @@ def load(path: str | Path | None = None, context: str | None = None) -> Access:
     return _access(cluster, user, chosen.get("namespace") or "default", where)
 
 
+def current_context(path: Path) -> str:
+    """The name of the current context of a kubeconfig. Raises `BadKubeconfig`."""
+    return str(_parse(path).get("current-context") or "")
+
+
 def in_cluster(root: str = "", environment: Mapping[str, str] | None = None) -> Access:
     """The access of the pod we run in: its service account, below `root` where the pod has no root of its own.
 

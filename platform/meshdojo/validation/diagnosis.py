@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from pathlib import Path
 
 import yaml
@@ -34,9 +34,14 @@ async def collect(client: HTTPClient, folder: Path, report: Report, namespaces: 
     """
     shutil.rmtree(folder, ignore_errors=True)  # an earlier run's
     _save(folder / "steps.txt", _steps(report).encode())
+    await snapshot(client, folder, (*namespaces, *NAMESPACES.values(), "istio-system"))
+
+
+async def snapshot(client: HTTPClient, folder: Path, namespaces: Iterable[str]) -> None:
+    """Write to `folder`: objects and events of the namespaces, logs, and what istiod and the proxies run by."""
     for page in ("syncz", "configz", "endpointShardz"):
         await _write(folder / f"istiod-{page}.json", Convergence(client).debug(page))
-    for namespace in (*namespaces, *NAMESPACES.values(), "istio-system"):
+    for namespace in namespaces:
         await _namespace(client, folder / namespace, namespace)
 
 

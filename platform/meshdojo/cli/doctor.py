@@ -1,0 +1,71 @@
+"""``meshdojo doctor``: whether this machine has what is needed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import typer
+
+from meshdojo.cli.console import EXIT_FAILED, out
+from meshdojo.cli.options import DEFAULT_BACKEND, AsJson, BackendName
+
+if TYPE_CHECKING:
+    from meshdojo.embedded.doctor import Finding
+
+# What each backend runs, beyond what the embedded one needs.
+PROGRAMS = {
+    "embedded": (),
+    "kind": ("docker", "kind", "istioctl"),
+    "minikube": ("minikube", "istioctl"),
+    "context": ("istioctl",),
+}
+_STYLES = {"ok": "green", "warning": "yellow", "wrong": "red"}
+
+
+def doctor(as_json: AsJson = False, backend: BackendName = DEFAULT_BACKEND) -> None:
+    """Look at this machine: what is needed, what is there, and what to do. Exit code 1 when something is missing.
+
+    Example: meshdojo doctor --backend kind
+    """
+    findings = list(examined(backend))
+    if as_json:
+        out.print_json(json.dumps([asdict(finding) for finding in findings]))
+    else:
+        for finding in findings:
+            style = _STYLES[finding.verdict]
+            out.print(f"[{style}]{finding.verdict:>7}[/{style}]  {finding.subject}: ", end="")
+            out.print(finding.saw, markup=False)
+            for line in finding.remedy.splitlines():
+                out.print(f"         {line}", markup=False)
+    if any(finding.verdict == "wrong" for finding in findings):
+        raise typer.Exit(EXIT_FAILED)
+
+
+def examined(backend: str) -> list[Finding]:
+    """The findings for a backend. Raises `BackendError` for an unknown one."""
+    import shutil
+
+    from meshdojo.backends.base import BackendMissing
+    from meshdojo.backends.kubectl import kubectl_version
+    from meshdojo.backends.select import open_backend
+    from meshdojo.embedded.doctor import Finding, examine
+
+    open_backend(backend)
+    findings = [one for one in examine() if backend == "embedded" or one.subject not in ("Envoy", "loopback addresses")]
+    findings = [one for one in findings if one.subject != "kubectl"]
+    try:
+        major, minor = kubectl_version()
+        findings.append(Finding("kubectl", "ok", f"version {major}.{minor}"))
+    except BackendMissing as error:
+        saw, _, remedy = str(error).partition(". ")
+        findings.append(Finding("kubectl", "wrong", saw, remedy))
+    for program in PROGRAMS[backend]:
+        path = shutil.which(program)
+        if path is None:
+            remedy = f"Install {program}, or use '--backend embedded', which needs none of it."
+            findings.append(Finding(program, "wrong", "not on the PATH", remedy))
+        else:
+            findings.append(Finding(program, "ok", path))
+    return findings
