@@ -226,8 +226,8 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(diagnosis, "collect", collect)
     monkeypatch.setattr(diagnosis, "proxy_status", proxy_status)
     monkeypatch.setattr(Runner, "run", judge)
-    monkeypatch.setattr(engine._Proof, "_settled", nothing)
-    monkeypatch.setattr(engine._Proof, "_client", lambda self: NoClient())
+    monkeypatch.setattr(engine.Proof, "_settled", nothing)
+    monkeypatch.setattr(engine.Proof, "client", lambda self: NoClient())
     monkeypatch.setattr(Runner, "__init__", lambda self, client: None)
     monkeypatch.setattr(engine, "structure_problems", lambda lab: [])
     return world

@@ -47,7 +47,7 @@ OnStep = Callable[[Step], None]
 START = "start"
 
 
-class _Stop(Exception):
+class Stop(Exception):
     """A step did not hold."""
 
 
@@ -65,11 +65,11 @@ async def validate(
     `on_step` gets each step as it is done. When one does not hold, `folder` (if given) gets what is needed to
     understand it, in a subfolder named after lab and backend. Raises nothing for what is wrong with lab or cluster.
     """
-    proof = _Proof(lab, backend, report or Report(lab.id, backend.name), progress, on_step)
+    proof = Proof(lab, backend, report or Report(lab.id, backend.name), progress, on_step)
     try:
         await proof.structure()
         await proof.once()
-    except _Stop:
+    except Stop:
         if folder is not None:
             await proof.diagnose(folder / f"{lab.id}-{backend.name}")
     finally:
@@ -85,7 +85,9 @@ class _Checkpoint:
     folder: Path
 
 
-class _Proof:
+class Proof:
+    """One proof of one lab. `structure`, then `once`, then `close`; each raises Stop at the first step that fails."""
+
     def __init__(self, lab: Lab, backend: Backend, report: Report, progress: Progress, on_step: OnStep) -> None:
         self.lab = lab
         self.backend = backend
@@ -103,50 +105,52 @@ class _Proof:
 
     async def structure(self) -> None:
         """What can be seen without a cluster."""
-        async with self._step("structure", "checks, solutions, manifests") as problems:
+        async with self.step("structure", "checks, solutions, manifests") as problems:
             problems += structure_problems(self.lab)
 
     async def once(self) -> None:
         await self._set_up()
-        async with self._step("set-up", "what is there at the start"), self._client() as client:
+        async with self.step("set-up", "what is there at the start"), self.client() as client:
             before = await inventory.take(client)
         for task in self.lab.tasks:
-            await self._must_fail(task)
+            await self.must_fail(task)
         await self._documented()
         # The last tasks first: the way back from where the documented commands ended is then the shortest.
         order = [START, *(task.id for task in self.lab.tasks)]
         for solution in sorted(self.lab.solutions, key=lambda one: -order.index(begins_after(self.lab, one))):
             if isinstance(solution, WrongSolution):
-                await self._wrong(solution)
+                await self.wrong(solution)
             else:
-                await self._right(solution)
+                await self.right(solution)
         await self._reset(before)
 
     async def diagnose(self, folder: Path) -> None:
         """Keep what is needed to understand the last step."""
         self.report.folder = folder
         self._progress(f"collecting what is needed to understand the failure in {folder}")
-        async with self._client() as client:
+        async with self.client() as client:
             await diagnosis.collect(client, folder, self.report, self.lab.namespaces())
         with suppress(BackendError, ClusterError):
             await diagnosis.proxy_status(await self._environment(), folder)
 
     async def _set_up(self) -> None:
-        async with self._step("set-up", "start state"):
+        async with self.step("set-up", "start state"):
             state = await setup.start_state(self.backend, self.lab, self._progress)
             self._start = self._start or state
             self._clean |= {pod.uid: pod for pod in state.pods}
 
-    async def _must_fail(self, task: Task) -> None:
-        async with self._step("must fail", task.id) as problems:
-            results = await self._judge(task)
+    async def must_fail(self, task: Task) -> None:
+        """Before anything was done."""
+        async with self.step("must fail", task.id) as problems:
+            results = await self.judge(task)
             problems += _errors(results)
             if not problems and all(result.passed for result in results):
                 problems.append(f"task {task.id!r} passes before anything was done:\n{words(results)}")
 
-    async def _must_pass(self, task: Task) -> None:
-        async with self._step("must pass", task.id) as problems:
-            results = await self._judge(task)
+    async def must_pass(self, task: Task) -> None:
+        """After the documented commands."""
+        async with self.step("must pass", task.id) as problems:
+            results = await self.judge(task)
             if not all(result.passed for result in results):
                 problems.append(f"task {task.id!r} does not pass after its documented commands:\n{words(results)}")
 
@@ -162,13 +166,13 @@ class _Proof:
             if section.task:
                 if not kept:
                     await self._keep(section.task, folder)
-                await self._must_pass(section.task)
+                await self.must_pass(section.task)
 
     async def _keep(self, task: Task, folder: Path) -> None:
         """Remember this point, if a solution begins here."""
         if not any(begins_after(self.lab, one) == task.id for one in self.lab.solutions):
             return
-        async with self._step("set-up", f"where {task.id} is solved"):
+        async with self.step("set-up", f"where {task.id} is solved"):
             copy = self._folders / f"after-{task.id}"
             shutil.copytree(folder, copy)
             self._checkpoints[task.id] = _Checkpoint(await setup.present_state(self.backend), copy)
@@ -190,7 +194,7 @@ class _Proof:
 
     async def _back(self, checkpoint: _Checkpoint, name: str) -> bool:
         possible = True
-        async with self._step("set-up", f"back to where {name} is solved"):
+        async with self.step("set-up", f"back to where {name} is solved"):
             try:
                 checkpoint.state = await setup.return_to(
                     self.backend, self.lab, checkpoint.state, self._clean.values(), self._progress
@@ -205,7 +209,7 @@ class _Proof:
         if fence.no_run:
             return
         self._progress(fence.code.splitlines()[0])
-        async with self._step("command", f"{fence.file.name}:{fence.line}") as problems:
+        async with self.step("command", f"{fence.file.name}:{fence.line}") as problems:
             if settled:
                 await self._settled()
             ran = await shell.run(fence.code, await self._environment(), folder, fence.timeout)
@@ -220,27 +224,29 @@ class _Proof:
 
     async def _settled(self) -> None:
         """A person takes longer to read on than a mesh takes to settle; here it has to be waited for."""
-        async with self._client() as client:
+        async with self.client() as client:
             with suppress(CannotJudge):  # no Istio, or a proxy that refuses: the command will show it
                 await Convergence(client).wait()
 
-    async def _attempt(self, solution: Solution) -> None:
+    async def attempt(self, solution: Solution) -> None:
         """Do a task in another way than the chapter."""
         folder = await self._begin(solution)
         for fence in solution.fences:
             await self._command(fence, folder)
 
-    async def _right(self, right: RightSolution) -> None:
-        await self._attempt(right)
-        async with self._step("right solution", right.name) as problems:
-            results = await self._judge(self.lab.task(right.front.task))
+    async def right(self, right: RightSolution) -> None:
+        """Another right solution must pass."""
+        await self.attempt(right)
+        async with self.step("right solution", right.name) as problems:
+            results = await self.judge(self.lab.task(right.front.task))
             if not all(result.passed for result in results):
                 problems.append(f"task {right.front.task!r} is solved and does not pass:\n{words(results)}")
 
-    async def _wrong(self, wrong: WrongSolution) -> None:
-        await self._attempt(wrong)
-        async with self._step("wrong solution", wrong.name) as problems:
-            results = await self._judge(self.lab.task(wrong.front.task))
+    async def wrong(self, wrong: WrongSolution) -> None:
+        """A wrong solution must fail exactly the check that it names."""
+        await self.attempt(wrong)
+        async with self.step("wrong solution", wrong.name) as problems:
+            results = await self.judge(self.lab.task(wrong.front.task))
             problems += _errors(results)
             failing = [result.check.id for result in results if result.failed]
             if not problems and failing != [wrong.front.fails]:
@@ -248,29 +254,31 @@ class _Proof:
                 problems.append(f"{found}\n{words(results)}")
 
     async def _reset(self, before: frozenset[inventory.Key]) -> None:
-        async with self._step("reset", "all is as at the start") as problems:
+        async with self.step("reset", "all is as at the start") as problems:
             reached = await setup.reset_lab(self.backend, self.lab, self._progress)
             if self._start is not None:
                 problems += unlike(self._start, reached)
-            async with self._client() as client:
+            async with self.client() as client:
                 now = await inventory.take(client)
             if now - before:
                 problems.append(f"left behind: {inventory.words(now - before)}")
             if before - now:
                 problems.append(f"gone: {inventory.words(before - now)}")
 
-    async def _judge(self, task: Task) -> list[Result]:
-        async with self._client() as client:
+    async def judge(self, task: Task) -> list[Result]:
+        """The outcomes of a task's checks, now."""
+        async with self.client() as client:
             return await Runner(client).run(task.checks)
 
-    def _client(self) -> HTTPClient:
+    def client(self) -> HTTPClient:
+        """A new client of the cluster."""
         return HTTPClient.from_kubeconfig(self.backend.kubeconfig)
 
     def _new_folder(self) -> Path:
         return Path(tempfile.mkdtemp(dir=self._folders))
 
     @asynccontextmanager
-    async def _step(self, phase: Phase, name: str) -> AsyncIterator[list[str]]:
+    async def step(self, phase: Phase, name: str) -> AsyncIterator[list[str]]:
         """Times a step; it holds unless something is put into the list, or backend or cluster give up."""
         problems: list[str] = []
         start = time.monotonic()
@@ -282,7 +290,7 @@ class _Proof:
         self.report.steps.append(step)
         self._on_step(step)
         if problems:
-            raise _Stop
+            raise Stop
 
 
 def unlike(start: State, now: State) -> list[str]:
