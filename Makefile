@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV_LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11
 
-.PHONY: start install install-dev test test-kind lint lock clean
+.PHONY: start install install-dev test test-kind flakes lint lock clean
 
 start: install
 	@$(BIN)/meshdojo serve --up
@@ -19,6 +19,10 @@ test: install-dev lint
 # The same labs on a real kind cluster with the real Istio: needs docker, kind, kubectl and istioctl.
 test-kind: install-dev
 	$(BIN)/pytest -m kind
+
+# Every check 40 times in its passing and in its failing state, on the embedded backend: an hour; a nightly job runs it.
+flakes: install-dev
+	$(BIN)/python -m benchmarks.flakes --runs 40
 
 lint: install-dev
 	$(BIN)/ruff check .

@@ -29,7 +29,7 @@ ROUNDS = 40
 async def figures(name: str) -> dict[str, float]:
     """All figures of one backend."""
     backend = open_backend(name, INSTANCE)
-    await _remove(backend)
+    await remove(backend)
     try:
         startup = await start_up(backend)
         found = {"up to an answering API, s": startup.api, "up to Istio and the fleet ready, s": startup.fleet}
@@ -41,10 +41,11 @@ async def figures(name: str) -> dict[str, float]:
         found["validate canary, s"] = _validation(name, variables)
         return found
     finally:
-        await _remove(backend)
+        await remove(backend)
 
 
-async def _remove(backend: Backend) -> None:
+async def remove(backend: Backend) -> None:
+    """Delete the backend's cluster with its state."""
     await backend.stop()
     if isinstance(backend, EmbeddedBackend):
         lifecycle.delete(backend.instance)

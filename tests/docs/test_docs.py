@@ -211,3 +211,17 @@ def test_the_example_of_a_wrong_solution_is_one_of_the_course() -> None:
     example = yaml.safe_load(re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)[2])
     tasks = {task.id: task.checks for task in load_course().lab(example["fails"].partition(".")[0]).tasks}
     assert example["fails"] in tasks[example["task"]]
+
+
+def test_the_page_of_what_was_proven_speaks_of_what_ci_runs() -> None:
+    """Every lab by itself: the test of labs takes them from the course, on both backends."""
+    page = (ROOT / "docs" / "proven.md").read_text()
+    row = next(line for line in page.splitlines() if line.startswith("| every lab: "))
+    proof = (ROOT / "tests" / "labs" / "test_proof.py").read_text()
+    assert ("twice, in two shuffled orders" in row) == ("Plan(passes=2, seed=" in proof)
+    assert "load_course().labs" in proof
+    nightly = (ROOT / ".github" / "workflows" / "nightly.yml").read_text()
+    times = re.search(r"(\d+) times, by a nightly job \| (\d+) times, by a nightly job", page)
+    assert times is not None
+    runs = dict(re.findall(r"backend: (\w+), runs: (\d+)", nightly))
+    assert runs == {"embedded": times[1], "kind": times[2]}

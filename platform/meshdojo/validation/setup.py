@@ -106,7 +106,7 @@ def _at_its_place(lab: Lab | None, manifest: Object, error: Exception) -> UserEr
     """The error, with the file and line of the manifest that is to blame."""
     for obj, file, line in lab.placed_manifests() if lab else ():
         if obj == manifest:
-            return CourseError(file, line, f"{manifest['kind']} {manifest['metadata']['name']}: {error}")
+            return CourseError(file, line, str(error))
     return BackendError(str(error))
 
 
