@@ -105,3 +105,24 @@ def test_it_does_not_combine_with_weights(world: World) -> None:
     answers = world.many(60, headers={"x-user": "one"})
     assert {answer.version for answer in answers} == {"v1", "v2"}
     assert len(pods(answers)) == 2  # one of each version
+
+
+def test_weights_and_a_cookie(world: World) -> None:
+    """The cookie is set whatever subset is drawn, and leads to one pod of each."""
+    world.apply(RULE.format(hash="{httpCookie: {name: user, ttl: 60s}}") + "---" + HALVES)
+    given = [value for name, value in world.get().headers if name == "set-cookie"]
+    assert {one.partition("; ")[2] for one in given} == {"Max-Age=60; HttpOnly"}
+    answers = world.many(60, headers={"cookie": given[0].partition(";")[0]})
+    assert {answer.version for answer in answers} == {"v1", "v2"}
+    assert len(pods(answers)) == 2
+
+
+def test_a_subset_has_a_policy_of_its_own(world: World) -> None:
+    rule = RULE.format(hash="{httpHeaderName: x-user}").replace(
+        "labels: {version: v2}", "labels: {version: v2}, trafficPolicy: {loadBalancer: {simple: RANDOM}}"
+    )
+
+    world.apply(rule + "---" + HALVES)
+    answers = world.many(120, headers={"x-user": "one"})
+    assert len({one.pod for one in answers if one.version == "v1"}) == 1
+    assert len({one.pod for one in answers if one.version == "v2"}) == 2
