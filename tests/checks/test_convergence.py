@@ -1,4 +1,5 @@
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -102,6 +103,25 @@ async def test_waits_until_no_more_changes_come_in(cluster: Any, istiod: Any) ->
     istiod.updates = [7, 8, 9, 9]
     await Convergence(cluster).wait()
     assert istiod.updates == [9]
+
+
+async def test_an_istiod_that_answers_late_is_given_more_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(convergence, "time", SimpleNamespace(monotonic=lambda: now))
+
+    async def answer(seconds: float) -> float:
+        nonlocal now
+        now += seconds
+        return 7
+
+    quick, slow = convergence._Quiet(0.15), convergence._Quiet(0.15)
+    assert not await quick.long_enough(answer(0.01))
+    now += 0.2
+    assert await quick.long_enough(answer(0.01))
+    assert not await slow.long_enough(answer(1))
+    now += 0.2
+    assert not await slow.long_enough(answer(0.01))
+    assert slow.left == pytest.approx(0.15 + 4 - 0.2 - 0.01)
 
 
 async def test_an_istiod_that_says_outright_what_is_synced_is_believed(cluster: Any, istiod: Any) -> None:

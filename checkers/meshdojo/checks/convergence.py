@@ -8,7 +8,8 @@ things are established, in this order, from what istiod tells about itself:
    ready pods of each service must be the endpoints that ``/debug/endpointShardz`` lists for it.
 2. *nothing is waiting to be translated.* istiod collects changes until none has come for PILOT_DEBOUNCE_AFTER (100 ms
    unless its environment says otherwise), then takes one snapshot of all it has read and pushes. So the count of
-   changes (the metric ``pilot_inbound_updates``) must stand still for longer than that.
+   changes (the metric ``pilot_inbound_updates``) must stand still for longer than that, and longer still where istiod
+   takes its time to answer: on a busy machine its timers and pushes are as late as its answers.
    The embedded mesh's istiod has no such pause and says for each proxy outright whether it works with the present
    snapshot (``synced``): then nothing has to stand still.
 3. *the proxies have said yes.* For every proxy and type of resource ``/debug/syncz`` gives the last version sent and
@@ -25,7 +26,7 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +40,7 @@ from meshdojo.cluster.http import HTTPClient
 NAMESPACE, PORT = "istio-system", 15014
 DEBOUNCE_SECONDS = 0.1
 POLL_SECONDS = 0.02
+LATENESS = 4
 KINDS = (
     "virtualservices.networking.istio.io",
     "destinationrules.networking.istio.io",
@@ -125,7 +127,7 @@ class Convergence:
         while True:
             proxies = await self._proxies(istiod)
             told = all(proxy.synced is not None for proxy in proxies)
-            if not told and not quiet.long_enough(await self._updates(istiod)):
+            if not told and not await quiet.long_enough(self._updates(istiod)):
                 stage.text = "istiod is still receiving changes"
                 await asyncio.sleep(max(POLL_SECONDS, quiet.left))
                 continue
@@ -198,14 +200,19 @@ class Convergence:
 
 class _Quiet:
     """Whether a count has stood still for `seconds`: half as long again as istiod itself waits, so that its own timer
-    has fired."""
+    has fired; and for LATENESS times what the slowest answer took, so that it has fired on a busy machine, too."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
+        self._slowest = 0.0
         self._count: float | None = None
         self._since = 0.0
 
-    def long_enough(self, count: float) -> bool:
+    async def long_enough(self, asked: Awaitable[float]) -> bool:
+        """`asked`: the count, being asked for."""
+        start = time.monotonic()
+        count = await asked
+        self._slowest = max(self._slowest, time.monotonic() - start)
         if count != self._count:
             self._count, self._since = count, time.monotonic()
         return self.left <= 0
@@ -213,7 +220,7 @@ class _Quiet:
     @property
     def left(self) -> float:
         """The seconds that are left if nothing changes."""
-        return self._since + self._seconds - time.monotonic()
+        return self._since + self._seconds + LATENESS * self._slowest - time.monotonic()
 
 
 @dataclass
