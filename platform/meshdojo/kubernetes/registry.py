@@ -237,9 +237,10 @@ def _typed(resource: Resource, obj: Object) -> Object:
     if not isinstance(obj, dict):
         raise errors.bad_request(f"the object provided is unrecognized (must be of type {resource.kind})")
     typed = {"apiVersion": resource.api_version, "kind": resource.kind, **obj}
-    if not isinstance(typed.get("metadata", {}), dict):
+    metadata = typed.get("metadata")
+    if metadata is not None and not isinstance(metadata, dict):
         return typed
-    return {**typed, "metadata": {**typed.get("metadata", {})}}
+    return {**typed, "metadata": {**(metadata or {})}}
 
 
 def _in_namespace(resource: Resource, obj: Object, namespace: str) -> Object:

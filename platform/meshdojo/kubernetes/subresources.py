@@ -69,8 +69,8 @@ class Subresources:
         raise errors.unknown_resource()
 
     async def _evict(self, resource: Resource, name: str, namespace: str, obj: Object, options: Options) -> Object:
-        how = obj.get("deleteOptions") or {}
-        preconditions = how.get("preconditions") or {}
+        how = _struct(obj, "Eviction", "deleteOptions")
+        preconditions = _struct(how, "DeleteOptions", "preconditions")
         delete = DeleteOptions(
             how.get("propagationPolicy"),
             how.get("gracePeriodSeconds"),
@@ -100,13 +100,22 @@ class Subresources:
             await self._api.update(BUDGETS, spent, namespace, subresource="status", name=name)
 
     async def _bind(self, resource: Resource, name: str, namespace: str, obj: Object, options: Options) -> Object:
-        node = (obj.get("target") or {}).get("name")
+        node = _struct(obj, "Binding", "target").get("name")
         if not node:
             raise errors.bad_request("target.name: Required value")
         await self._api.registry.update(
             resource, name, namespace, lambda pod: _bound(resource, pod, node), options, subresource="binding"
         )
         return success(201)
+
+
+def _struct(obj: Object, kind: str, field: str) -> Object:
+    """A field that is an object; {} without one. Raises StatusError 400 for anything else."""
+    found = obj.get(field) or {}
+    if not isinstance(found, dict):
+        words = f"json: cannot unmarshal into Go struct field {kind}.{field}"
+        raise errors.bad_request(f'{kind} in version "v1" cannot be handled as a {kind}: {words}')
+    return found
 
 
 def _may_go_unhealthy(budget: Object, pod: Object) -> bool:

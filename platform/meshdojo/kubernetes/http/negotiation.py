@@ -102,7 +102,7 @@ def read_yaml(body: bytes) -> Any:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line if error.problem_mark else 0
         raise errors.bad_request(f"{_NO_YAML}: yaml: line {max(line, 1)}: {error.problem}") from None
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, TypeError, ValueError) as error:
         raise errors.bad_request(f"{_NO_YAML}: {' '.join(str(error).split())}") from None
 
 

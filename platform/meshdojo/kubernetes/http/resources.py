@@ -24,6 +24,7 @@ from meshdojo.kubernetes.patches.patch import APPLY, CONTENT_TYPES, STRATEGIC
 from meshdojo.kubernetes.requests import Options, User
 from meshdojo.kubernetes.resources import Catalogue, Resource, split_api_version
 
+_VERBS = ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection")
 _ON_OBJECTS = ("get", "update", "patch", "delete")
 _ON_COLLECTIONS = ("create", "list", "deletecollection")
 
@@ -38,6 +39,8 @@ class ResourceHandler:
     async def handle(self, request: Request, path: ResourcePath, user: User, verb: str) -> ASGIApp:
         """The answer to a request. Raises StatusError."""
         resource = self._api.catalogue.find(path.group, path.version, path.plural)
+        if verb not in _VERBS:
+            raise errors.method_not_allowed()
         if resource is None or (path.subresource and path.subresource not in resource.subresources):
             raise errors.unknown_resource()
         if bool(path.namespace) != resource.namespaced and (path.namespace or path.name or verb == "create"):

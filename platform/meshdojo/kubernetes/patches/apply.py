@@ -125,7 +125,10 @@ def _check(resource: Resource, config: Any, manager: str) -> None:
     if not manager:
         problem = FieldError.required("fieldManager", "is required for apply patch")
         raise errors.invalid("meta.k8s.io", "PatchOptions", "", [problem])
-    if (config.get("metadata") or {}).get("managedFields"):
+    metadata = config.get("metadata") or {}
+    if not isinstance(metadata, dict):
+        raise errors.bad_request("error decoding YAML: metadata must be an object")
+    if metadata.get("managedFields"):
         raise errors.bad_request("metadata.managedFields must be nil")
     if (config.get("apiVersion"), config.get("kind")) != (resource.api_version, resource.kind):
         group_version = config.get("apiVersion") or "/"

@@ -16,6 +16,8 @@ _BINARY = {"Ki": 1, "Mi": 2, "Gi": 3, "Ti": 4, "Pi": 5, "Ei": 6}
 _SUFFIXES = {exponent: suffix for suffix, exponent in _DECIMAL.items()}
 _EXPONENT = re.compile(r"^[eE]([+-]?[0-9]+)$")
 _ONE = 10**9
+# Characters, and powers of ten: whoever writes more means no amount of anything.
+_LONGEST = 100
 _KIBI = 1024
 
 
@@ -54,7 +56,10 @@ def _split(text: str) -> tuple[int, int, int, str]:
     if match is None or number is None or not (number[2] or number[3]):
         raise QuantityError(text)
     suffix = match[2]
-    if suffix not in _DECIMAL and suffix not in _BINARY and not _EXPONENT.match(suffix):
+    exponent = _EXPONENT.match(suffix)
+    if len(text) > _LONGEST or (exponent and abs(int(exponent[1])) > _LONGEST):
+        raise QuantityError(text)
+    if suffix not in _DECIMAL and suffix not in _BINARY and not exponent:
         raise QuantityError(text)
     return (-1 if number[1] == "-" else 1), int(number[2] + number[3]), len(number[3]), suffix
 

@@ -32,16 +32,20 @@ class CustomResourceDefinitionStrategy(Strategy):
 
 
 def _defaulted(crd: Object) -> Object:
-    spec = crd["spec"]
-    names = spec["names"]
-    names = {"singular": names["kind"].lower(), "listKind": f"{names['kind']}List", **names}
+    """What is missing altogether is left to the validation, which comes after this."""
+    spec = crd.get("spec") or {}
+    names = spec.get("names") or {}
+    kind = names.get("kind", "")
+    if kind:
+        names = {"singular": kind.lower(), "listKind": f"{kind}List", **names}
     return {**crd, "spec": {"conversion": {"strategy": "None"}, **spec, "names": names}}
 
 
 def _status(crd: Object, conditions: list[Any], stored: list[str]) -> Object:
-    storage = [version["name"] for version in crd["spec"]["versions"] if version.get("storage")]
-    versions = [*stored, *(version for version in storage if version not in stored)]
-    return {"acceptedNames": crd["spec"]["names"], "conditions": conditions, "storedVersions": versions}
+    versions = crd["spec"].get("versions") or ()
+    storage = [version.get("name", "") for version in versions if version.get("storage")]
+    stored = [*stored, *(version for version in storage if version not in stored)]
+    return {"acceptedNames": crd["spec"]["names"], "conditions": conditions, "storedVersions": stored}
 
 
 def _condition(kind: str, reason: str, message: str) -> Object:

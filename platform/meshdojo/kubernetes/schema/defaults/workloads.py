@@ -90,7 +90,7 @@ def _label_job(job: Object, spec: Object) -> None:
     uid = (job.get("metadata") or {}).get("uid")
     if spec.get("manualSelector") or spec.get("selector") or not uid:
         return
-    name = job["metadata"]["name"]
+    name = job["metadata"].get("name", "")
     labels = child(child(spec["template"], "metadata"), "labels")
     for key, value in (("controller-uid", uid), ("job-name", name)):
         labels.setdefault(key, value)
