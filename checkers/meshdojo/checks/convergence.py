@@ -40,7 +40,8 @@ from meshdojo.cluster.http import HTTPClient
 NAMESPACE, PORT = "istio-system", 15014
 DEBOUNCE_SECONDS = 0.1
 POLL_SECONDS = 0.02
-LATENESS = 4
+LATENESS, LATEST_SECONDS = 2, 2.0
+ATTEMPTS = 3
 KINDS = (
     "virtualservices.networking.istio.io",
     "destinationrules.networking.istio.io",
@@ -189,18 +190,21 @@ class Convergence:
                     raise
                 self._by_exec = True
         command = ["pilot-discovery", "request", "GET", f"/debug/{page}"]
-        result = await self._client.exec(NAMESPACE, istiod["metadata"]["name"], command, "discovery")
-        # Lines of istiod's own log may come first.
-        body = _JSON.search(result.stdout)
-        if result.exit_code != 0 or not body:
+        said = ""
+        for _ in range(ATTEMPTS):  # on a busy machine an exec now and then brings nothing back
+            result = await self._client.exec(NAMESPACE, istiod["metadata"]["name"], command, "discovery")
+            # Lines of istiod's own log may come first.
+            body = _JSON.search(result.stdout)
+            if result.exit_code == 0 and body:
+                return body[0]
             said = (result.stderr or result.stdout).decode(errors="replace")[-200:]
-            raise CannotJudge(f"istiod does not answer /debug/{page}: {said}", "Look at istiod's log.")
-        return body[0]
+        raise CannotJudge(f"istiod does not answer /debug/{page}: {said}", "Look at istiod's log.")
 
 
 class _Quiet:
     """Whether a count has stood still for `seconds`: half as long again as istiod itself waits, so that its own timer
-    has fired; and for LATENESS times what the slowest answer took, so that it has fired on a busy machine, too."""
+    has fired; and for LATENESS times what the slowest answer took (at most LATEST_SECONDS, or nothing would ever be
+    quiet enough), so that it has fired on a busy machine, too."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -220,7 +224,7 @@ class _Quiet:
     @property
     def left(self) -> float:
         """The seconds that are left if nothing changes."""
-        return self._since + self._seconds + LATENESS * self._slowest - time.monotonic()
+        return self._since + self._seconds + min(LATENESS * self._slowest, LATEST_SECONDS) - time.monotonic()
 
 
 @dataclass
