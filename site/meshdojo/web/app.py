@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
 
@@ -26,16 +26,18 @@ from meshdojo.web.limits import Limits
 from meshdojo.web.live import Hub, Judge
 from meshdojo.web.local.shells import LocalShells
 from meshdojo.web.members import Members
-from meshdojo.web.pages import course, diagram, entry, errors, lab, live, terminal
+from meshdojo.web.models import LOCAL_LEARNER
+from meshdojo.web.pages import course, diagram, entry, errors, join, lab, live, membership, room, terminal, you
 from meshdojo.web.pages.site import Library, Site, environment
 from meshdojo.web.progress import Progress
 from meshdojo.web.reported import ReportedJudge
+from meshdojo.web.reporter import Reporter
 from meshdojo.web.rooms import Rooms
 from meshdojo.web.roster import Roster
 from meshdojo.web.security import Guard
 from meshdojo.web.sessions import Sessions
 from meshdojo.web.settings import Settings
-from meshdojo.web.shells import Shells
+from meshdojo.web.shells import Shell, Shells
 from meshdojo.web.workshops import Workshops
 
 API = (account_api, course_api, workshops_api, desk_api)
@@ -44,7 +46,7 @@ API_DESCRIPTION = """What the site's own pages and the command line use.
 A program sends a personal token (`Authorization: Bearer mdj_…`), made on the page "You" or by `POST /api/v1/me/tokens`.
 A page sends its session's cookie, and with everything but a read the header `X-CSRF-Token`. Times are RFC 3339.
 """
-PAGES = (course, lab, live, terminal, entry, diagram)
+PAGES = (course, lab, live, terminal, entry, diagram, join, room, membership, you)
 FOREVER = "public, max-age=31536000, immutable"
 
 
@@ -63,13 +65,14 @@ def create_app(
     judge: Judge | None = None,
     library: Library | None = None,
     shells: Shells | None = None,
+    reset: Callable[[str], Awaitable[None]] | None = None,
 ) -> FastAPI:
     """The site as an ASGI app.
 
-    `judge`, `library` and `shells` default to the cluster of `settings.backend`, the labs below `settings.content` and
-    shells on this machine; tests hand in their own. Raises `assets.AssetsMissing` when the front end is not built and
-    `database.DatabaseError` for a URL that means nothing; a database that cannot be opened is a `DatabaseError` at
-    startup.
+    `judge`, `reset` (puts a lab back to its start), `library` and `shells` default to the cluster of
+    `settings.backend`, the labs below `settings.content` and shells on this machine; tests hand in their own. Raises
+    `assets.AssetsMissing` when the front end is not built and `database.DatabaseError` for a URL that means nothing; a
+    database that cannot be opened is a `DatabaseError` at startup.
     """
     assets = Assets()
     templates = environment(assets, settings.call)
@@ -88,6 +91,7 @@ def create_app(
         elsewhere=lambda learner: ReportedJudge(database, progress, learner),
     )
     sessions = Sessions(settings, database, accounts)
+    opened = shells or _local_shells(settings)
     site = Site(
         settings=settings,
         library=library,
@@ -99,11 +103,12 @@ def create_app(
         roster=roster,
         rooms=Rooms(database, workshops, roster, library.chapters),
         desks=Desks(database, workshops, members, hub.stopped),
+        reporter=Reporter(database, hub, reset or _resetter(settings), lambda: own_shells(opened, library)),
         limits=Limits(),
         hub=hub,
         sessions=sessions,
         templates=templates,
-        shells=shells or _local_shells(settings),
+        shells=opened,
     )
     app = FastAPI(
         title="meshdojo",
@@ -145,13 +150,29 @@ def _local_shells(settings: Settings) -> Shells:
     return LocalShells(settings.state_directory, environment, settings.call("up --detach"))
 
 
+def own_shells(shells: Shells, library: Library) -> list[Shell]:
+    """The terminals that the owner of this machine has open."""
+    return [shell for chapter in library.chapters() for shell in shells.of(LOCAL_LEARNER, chapter.name)]
+
+
+def _resetter(settings: Settings) -> Callable[[str], Awaitable[None]]:
+    async def reset(lab: str) -> None:
+        from meshdojo.backends.select import open_backend
+        from meshdojo.course.course import load_course
+        from meshdojo.validation.setup import reset_lab
+
+        await reset_lab(open_backend(settings.backend, settings.instance), load_course().lab(lab))
+
+    return reset
+
+
 def _lifespan(site: Site) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await migrate(site.database.engine)
         await site.database.bus.start()
         try:
-            async with site.sessions.following(), site.desks.keeping_presence():
+            async with site.sessions.following(), site.desks.keeping_presence(), site.reporter.attending():
                 yield
         finally:
             await site.hub.close()

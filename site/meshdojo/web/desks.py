@@ -176,11 +176,14 @@ class _Watch:
         return self._watcher if self.left else ""
 
 
-async def first_of(*events: asyncio.Event, seconds: float) -> None:
-    """Wait until one of the events is set, or for so long."""
+async def first_of(*events: asyncio.Event, seconds: float) -> bool:
+    """Wait until one of the events is set, or for so long; whether one is."""
+    if any(event.is_set() for event in events):
+        return True
     waiting = [asyncio.ensure_future(event.wait()) for event in events]
     try:
         await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
     finally:
         for task in waiting:
             task.cancel()
+    return any(event.is_set() for event in events)

@@ -214,6 +214,8 @@ class Hub:
         elsewhere: Callable[[int], Judge] | None = None,
     ) -> None:
         self.mesh = MeshStatus(backend)
+        # The lab that the owner opened last.
+        self.reading = ""
         self.stopped = asyncio.Event()
         self.judge = judge
         self._elsewhere = elsewhere
@@ -243,6 +245,8 @@ class Hub:
     async def watch(self, learner: int, lab: str | None) -> AsyncIterator[asyncio.Event]:
         """Watch the mesh's status, and a lab if one is named; the event is set whenever something has changed."""
         live = await self.lab(learner, lab) if lab else None
+        if lab and learner == LOCAL_LEARNER:
+            self.reading = lab
         changed = live.join() if live else asyncio.Event()
         self._watchers.add(changed)
         if learner == LOCAL_LEARNER and self._status_task is None:
@@ -253,6 +257,11 @@ class Hub:
             self._watchers.discard(changed)
             if live:
                 live.leave(changed, self._linger)
+
+    def wake(self) -> None:
+        """Have every page look again."""
+        for changed in self._watchers:
+            changed.set()
 
     def stop_streams(self) -> None:
         """Let every watcher end, so that the server can shut down."""

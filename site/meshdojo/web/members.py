@@ -6,7 +6,7 @@ not kept again. Times in a report are ages: a learner's clock may be wrong, the 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from meshdojo.web.accounts import Accounts, new_token
 from meshdojo.web.database import Database, Transaction, table
 from meshdojo.web.events import Events
-from meshdojo.web.models import Attempt, Learner, Member, Request, Token, Workshop
+from meshdojo.web.models import Attempt, HintOpened, Learner, Member, Request, Token, Workshop
 from meshdojo.web.progress import Origin, Verdict, keep
 from meshdojo.web.workshops import (
     MOST_MEMBERS,
@@ -169,7 +169,12 @@ class Members:
         transaction.emit("sessions", "changed", learner=member.learner)
 
     async def report(
-        self, member: MemberFacts, attempts: Sequence[Reported], status: Status | None, labs: Collection[str]
+        self,
+        member: MemberFacts,
+        attempts: Sequence[Reported],
+        status: Status | None,
+        labs: Collection[str],
+        hints: Mapping[tuple[str, str], int] | None = None,
     ) -> int:
         """Keep what a member's meshdojo reports; returns how many attempts were new. Other labs' are passed over."""
         now, new = datetime.now(UTC), 0
@@ -192,7 +197,13 @@ class Members:
                         outcome=attempt.verdict.outcome,
                         reason=attempt.verdict.reason,
                     )
+            news = False
+            for (lab, task), opened in (hints or {}).items():
+                row = {"learner_id": member.learner, "lab": lab, "task": task, "number": opened, "at": now}
+                news = (lab in labs and await transaction.insert_if_new(HintOpened, row)) or news
             await self._note(transaction, member, status, now)
+            if news:
+                await self._events.tell(transaction, member.workshop, "status", member=member.id)
         return new
 
     async def _note(self, transaction: Transaction, member: MemberFacts, status: Status | None, now: datetime) -> None:

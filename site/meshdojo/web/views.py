@@ -141,13 +141,18 @@ class TaskState:
     @property
     def label(self) -> str:
         """The state in words."""
-        return {
-            "idle": "Not checked yet",
-            "notyet": "Not yet",
-            "passed": "Passed",
-            "lapsed": "Passed before, not true now",
-            "error": "Could not check",
-        }[self.state]
+        return task_label(self.state)
+
+
+def task_label(state: TaskStateName) -> str:
+    """A task's state in words."""
+    return {
+        "idle": "Not checked yet",
+        "notyet": "Not yet",
+        "passed": "Passed",
+        "lapsed": "Passed before, not true now",
+        "error": "Could not check",
+    }[state]
 
 
 def task_state(task: TaskText, live: LiveState) -> TaskState:

@@ -99,11 +99,20 @@ class StatusIn(Input):
     version: Annotated[Line, StringConstraints(max_length=40)] = ""
 
 
+class HintIn(Input):
+    """How many hints of a task the learner has opened."""
+
+    lab: Key
+    task: Key
+    opened: Annotated[int, Field(ge=1, le=20)]
+
+
 class ReportIn(Input):
     """Attempts, oldest first, and how things are."""
 
     attempts: Annotated[list[AttemptIn], Field(default_factory=list, max_length=MOST_ATTEMPTS)]
     status: StatusIn | None = None
+    hints: Annotated[list[HintIn], Field(default_factory=list, max_length=MOST_ATTEMPTS)]
 
 
 class ReportOut(BaseModel):
@@ -192,7 +201,8 @@ async def report(site: CurrentSite, member: CurrentMember, body: ReportIn) -> Re
         for one in body.attempts
     ]
     status = Status(**body.status.model_dump()) if body.status else None
-    return ReportOut(kept=await site.members.report(member, attempts, status, board.workshop.labs))
+    hints = {(one.lab, one.task): one.opened for one in body.hints}
+    return ReportOut(kept=await site.members.report(member, attempts, status, board.workshop.labs, hints))
 
 
 @router.get("/desk/stream", dependencies=SIGNED_IN, response_class=StreamingResponse)

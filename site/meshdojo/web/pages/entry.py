@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import PlainTextResponse, RedirectResponse, Response
 
+from meshdojo.web.api.common import address, too_many
 from meshdojo.web.pages.site import CurrentSite
 
 router = APIRouter(include_in_schema=False)
@@ -16,7 +17,8 @@ router = APIRouter(include_in_schema=False)
 @router.get("/enter")
 async def door(request: Request, site: CurrentSite) -> Response:
     """Says how to get in; 403, because whatever was asked for was not given."""
-    return site.page(request, "enter.html", 403, wrong="token" in request.query_params)
+    wrong = "token" in request.query_params
+    return site.page(request, "enter.html", 403, wrong=wrong, provider=site.settings.provider)
 
 
 @router.post("/enter")
@@ -25,8 +27,12 @@ async def enter(request: Request, site: CurrentSite, token: Annotated[str, Form(
     given = token.strip()
     if "?" in given:
         given = parse_qs(urlsplit(given).query).get("token", [""])[0]
+    origin = address(request)
+    if wait := site.limits.tokens.wait(origin):
+        raise too_many(wait)
     if not site.sessions.is_token(given):
-        return site.page(request, "enter.html", 403, wrong=True)
+        site.limits.tokens.take(origin)
+        return site.page(request, "enter.html", 403, wrong=True, provider=site.settings.provider)
     response = RedirectResponse("/", 303)
     await site.sessions.start(response, agent=request.headers.get("user-agent", ""))
     return response

@@ -44,6 +44,7 @@ async def lab_page(
         lab=chapter.name,
         states={task.id: task_state(task, live.state) for task in chapter.tasks},
         hints=progress.hints,
+        held={task.id for task in chapter.tasks if session.owner and site.reporter.holds(chapter.name, task.id)},
         answers=progress.answers,
         previous=previous,
         follow=follow,
@@ -69,10 +70,11 @@ async def open_hint(
 ) -> Response:
     """Open the task's next hint."""
     text = _task(chapter, task)
-    opened = await site.progress.open_hint(session.learner, chapter.name, text.id, len(text.hints))
+    held = session.owner and site.reporter.holds(chapter.name, text.id)
+    opened = await site.progress.open_hint(session.learner, chapter.name, text.id, len(text.hints) - held)
     if not x_fragment:
         return RedirectResponse(f"/labs/{chapter.name}#hints-{text.id}", 303)
-    return site.page(request, "parts/task_hints.html", task=text, opened=opened, lab=chapter.name)
+    return site.page(request, "parts/task_hints.html", task=text, opened=opened, held=held, lab=chapter.name)
 
 
 @router.post("/quiz/{question}", dependencies=[Depends(require_csrf)])

@@ -17,6 +17,7 @@ from fastapi.responses import StreamingResponse
 from meshdojo.web.pages.lab import neighbours
 from meshdojo.web.pages.site import CurrentSite, Site
 from meshdojo.web.security import CurrentSession
+from meshdojo.web.sessions import Session
 from meshdojo.web.views import Chapter, TaskState, task_state
 
 KEEP_ALIVE = 15.0
@@ -41,19 +42,19 @@ async def live(site: CurrentSite, session: CurrentSession, lab: str = "") -> Str
     if lab and chapter is None:
         raise HTTPException(404, f"There is no lab called {lab[:100]!r}.")
     return StreamingResponse(
-        _events(site, session.learner, chapter),
+        _events(site, session, chapter),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
 
 
-async def _events(site: Site, learner: int, chapter: Chapter | None) -> AsyncIterator[str]:
+async def _events(site: Site, session: Session, chapter: Chapter | None) -> AsyncIterator[str]:
     sent: dict[str, str] = {}
-    async with site.hub.watch(learner, chapter.name if chapter else None) as changed:
+    async with site.hub.watch(session.learner, chapter.name if chapter else None) as changed:
         yield f"retry: {RETRY_MILLISECONDS}\n\n"
         while not site.hub.stopped.is_set():
             changed.clear()
-            for fragment in await _fragments(site, learner, chapter):
+            for fragment in await _fragments(site, session, chapter):
                 if sent.get(fragment.target) != fragment.html:
                     yield _event(fragment, first=fragment.target not in sent)
                     sent[fragment.target] = fragment.html
@@ -69,10 +70,11 @@ def _event(fragment: Fragment, *, first: bool) -> str:
     return f"event: fragment\ndata: {json.dumps(data)}\n\n"
 
 
-async def _fragments(site: Site, learner: int, chapter: Chapter | None) -> list[Fragment]:
-    fragments = list(_mesh_fragments(site))
+async def _fragments(site: Site, session: Session, chapter: Chapter | None) -> list[Fragment]:
+    # The mesh of this machine, and the workshop that its owner attends, are its owner's.
+    fragments = [*_mesh_fragments(site), _attendance(site)] if session.owner else []
     if chapter and chapter.tasks:
-        state = (await site.hub.lab(learner, chapter.name)).state
+        state = (await site.hub.lab(session.learner, chapter.name)).state
         tasks = [task_state(task, state) for task in chapter.tasks]
         fragments += _task_fragments(site, tasks)
         fragments += _why_fragments(site, chapter, tasks)
@@ -80,6 +82,15 @@ async def _fragments(site: Site, learner: int, chapter: Chapter | None) -> list[
         html = site.render("parts/task_list.html", tasks=tasks, follow=follow)
         fragments.append(Fragment("task-list", html))
     return fragments
+
+
+def _attendance(site: Site) -> Fragment:
+    attendance = site.reporter.attendance
+    news = attendance.news[0] if attendance.news else None
+    say = f"{news['author']} says: {news['text']}" if news else ""
+    if attendance.watched:
+        say = f"{attendance.watcher} is looking at your terminal. {say}"
+    return Fragment("attendance", site.render("parts/attendance.html", attendance=attendance), say)
 
 
 def _mesh_fragments(site: Site) -> Iterator[Fragment]:

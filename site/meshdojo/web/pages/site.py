@@ -21,6 +21,7 @@ from meshdojo.web.limits import Limits
 from meshdojo.web.live import Hub, MeshStatus
 from meshdojo.web.members import Members
 from meshdojo.web.progress import Progress
+from meshdojo.web.reporter import Reporter
 from meshdojo.web.rooms import Rooms
 from meshdojo.web.roster import Roster
 from meshdojo.web.security import is_owner
@@ -61,6 +62,7 @@ class Site:
     roster: Roster
     rooms: Rooms
     desks: Desks
+    reporter: Reporter
     limits: Limits
     hub: Hub
     sessions: Sessions
@@ -74,7 +76,7 @@ class Site:
     def render(self, template: str, **values: Any) -> str:
         """A template that needs nothing from the request (a fragment)."""
         return self.templates.get_template(template).render(
-            **{"mesh": self.hub.mesh, "csrf": "", "session": None, "owner": False} | values
+            **{"mesh": self.hub.mesh, "csrf": "", "session": None, "owner": False, "attendance": None} | values
         )
 
     def page(self, request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
@@ -86,6 +88,7 @@ class Site:
             "stream": "",
             "session": session,
             "owner": isinstance(session, Session) and is_owner(session),
+            "attendance": self.reporter.attendance,
         }
         return HTMLResponse(self.render(template, **common | values), status)
 
