@@ -10,7 +10,8 @@ export function localiseTimes(root: ParentNode): void {
 }
 
 function words(moment: Date, now: Date): string {
-  if (now.getTime() - moment.getTime() < MINUTE) return "just now";
+  const age = now.getTime() - moment.getTime();
+  if (age >= 0 && age < MINUTE) return "just now";
   const time = moment.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" });
   if (moment.toDateString() === now.toDateString()) return `at ${time}`;
   return `${moment.toLocaleDateString(undefined, { day: "numeric", month: "short" })}, ${time}`;

@@ -62,6 +62,11 @@ class Session:
         return self.learner == LOCAL_LEARNER and self.scope == "all"
 
     @property
+    def signature(self) -> str:
+        """What others are told of who this is. The owner of a machine has no name here but 'local'."""
+        return "Your instructor" if self.owner else self.name
+
+    @property
     def leads(self) -> bool:
         """Whether they may lead workshops."""
         return self.scope == "all" and may_lead(self.role)

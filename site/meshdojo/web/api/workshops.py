@@ -181,7 +181,7 @@ async def messages(site: CurrentSite, workshop: Workshop) -> list[MessageOut]:
 async def say(site: CurrentSite, session: Leader, workshop: Workshop, body: MessageIn) -> Made:
     """Say something to everybody: it appears on every learner's page."""
     try:
-        return Made(id=await site.workshops.say(workshop.id, session.name, _clean(body.text)))
+        return Made(id=await site.workshops.say(workshop.id, session.signature, _clean(body.text)))
     except WorkshopError as error:
         raise HTTPException(422, str(error)) from error
 
@@ -226,7 +226,7 @@ async def ask(site: CurrentSite, session: Leader, workshop: Workshop, member: Nu
     """Ask a member for something. Their own meshdojo asks them, and carries it out if they agree."""
     if body.kind == "reset" and body.lab not in workshop.labs:
         raise HTTPException(422, f"lab: {body.lab!r} is not among this workshop's: {', '.join(workshop.labs)}")
-    number = await site.workshops.ask(workshop.id, member, body.kind, body.lab, session.name)
+    number = await site.workshops.ask(workshop.id, member, body.kind, body.lab, session.signature)
     if number is None:
         raise HTTPException(404, f"There is no member {member}.")
     return Made(id=number)

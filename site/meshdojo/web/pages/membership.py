@@ -12,12 +12,13 @@ from meshdojo.web.pages.site import CurrentSite
 from meshdojo.web.security import OwnerSession, require_csrf
 
 router = APIRouter(prefix="/membership", include_in_schema=False)
+NOTHING: dict[str, object] = {"link": "", "code": "", "name": "", "screen": False}
 
 
 @router.get("", response_class=HTMLResponse)
 async def membership(request: Request, site: CurrentSite, session: OwnerSession) -> HTMLResponse:
     """The workshop that goes on, or the form to join one."""
-    return site.page(request, "membership.html", wrong="", given={}, stream="/live")
+    return site.page(request, "membership.html", wrong="", given=NOTHING, stream="/live")
 
 
 @router.post("/join", dependencies=[Depends(require_csrf)])

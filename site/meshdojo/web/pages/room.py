@@ -26,7 +26,7 @@ BACKENDS = ("embedded", "kind", "minikube", "context")
 PAUSE = 0.05
 PLACES: dict[Place, str] = {
     "stuck": "Stuck",
-    "broken": "Environment broken",
+    "broken": "Mesh broken",
     "working": "Working",
     "done": "Done",
     "away": "Away",
@@ -198,7 +198,7 @@ async def look_live(site: CurrentSite, session: Leader, workshop: Workshop, memb
     """Server-sent events: `fragment` for how the member stands, `screen` for pieces of their terminals."""
     if await site.members.get(workshop.id, member) is None:
         raise HTTPException(404, f"There is no member {member}.")
-    events = _merged(_member_events(site, workshop.id, member), _screen_events(site, member, session.name))
+    events = _merged(_member_events(site, workshop.id, member), _screen_events(site, member, session.signature))
     return StreamingResponse(events, media_type="text/event-stream", headers=SSE)
 
 
