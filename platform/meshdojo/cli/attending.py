@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import httpx
 from rich.text import Text
 
+from meshdojo.checks.runner import Result
 from meshdojo.cli.console import EXIT_ENVIRONMENT, EXIT_FAILED, out
 from meshdojo.cli.serving import state_directory
+from meshdojo.course.markdown import Task
 from meshdojo.errors import UserError
 from meshdojo.web.database import Database, migrate, open_engine
+from meshdojo.web.judge import summary
 from meshdojo.web.memberships import Membership, Memberships, invitation
+from meshdojo.web.models import LOCAL_LEARNER
+from meshdojo.web.progress import Progress
 from meshdojo.web.settings import Settings
 
 PATIENCE = 90.0
@@ -43,6 +48,20 @@ async def join_workshop(instance: str, site: str, code: str, name: str, share_sc
     invited = invitation(site, code)
     async with _memberships(instance) as memberships:
         return await memberships.join(invited, name, share_screen)
+
+
+async def keep_for_workshop(instance: str, lab: str, tasks: Sequence[Task], results: Sequence[Result]) -> None:
+    """Keep what a check found, if the owner attends a workshop: the site that runs here reports it."""
+    if not os.environ.get("MESHDOJO_DATABASE") and not (state_directory(instance) / "site.db").exists():
+        return
+    found = {result.check.id: result for result in results}
+    async with _memberships(instance) as memberships:
+        current = await memberships.current()
+        if current is None or lab not in current.labs:
+            return
+        for task in tasks:
+            verdict = summary([found[check] for check in task.checks])
+            await Progress(memberships.database).record(LOCAL_LEARNER, lab, task.id, verdict)
 
 
 async def leave_workshop(instance: str, forget: bool) -> str:
@@ -95,5 +114,3 @@ async def _call(site: str, token: str, method: str, path: str) -> str:
         raise SiteError(f"{site}: {answer.json()['detail']}")
     except (ValueError, KeyError, TypeError):
         raise SiteError(f"{site} answered as no meshdojo does (status {answer.status_code}).") from None
-
-

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -21,10 +21,13 @@ from meshdojo.cluster.http import HTTPClient
 from meshdojo.validation.difference import Difference
 
 
-async def check_once(backend: Backend, ids: Sequence[str], as_json: bool) -> int:
-    """Run the checks once; returns the exit code."""
+async def check_once(
+    backend: Backend, ids: Sequence[str], as_json: bool, keep: Callable[[Sequence[Result]], Awaitable[None]]
+) -> int:
+    """Run the checks once, and hand what they found to `keep`; returns the exit code."""
     async with HTTPClient.from_kubeconfig(backend.kubeconfig) as client:
         results = await Runner(client).run(ids, report=None if as_json else _show)
+    await keep(results)
     if as_json:
         out.print_json(json.dumps([_as_json(result) for result in results]))
     if any(isinstance(result.outcome, Error) for result in results):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -52,6 +53,9 @@ def check(
     lab: LabName,
     task: Annotated[str, typer.Argument(help="Only this task.")] = "",
     watching: Annotated[bool, typer.Option("--watch", help="Check again whenever the cluster changes.")] = False,
+    site: Annotated[
+        str, typer.Option(help="Have this site check it in its own mesh; MESHDOJO_TOKEN holds your personal token.")
+    ] = "",
     as_json: AsJson = False,
     backend: BackendName = DEFAULT_BACKEND,
     name: Instance = DEFAULT_INSTANCE,
@@ -60,6 +64,13 @@ def check(
 
     Example: meshdojo check canary --watch
     """
+    if site:
+        from meshdojo.cli.attending import check_on_site
+
+        if code := run(check_on_site(site, lab, as_json)):
+            raise typer.Exit(code)
+        return
+    from meshdojo.cli.attending import keep_for_workshop
     from meshdojo.cli.judging import check_always, check_once
     from meshdojo.course.course import load_course
 
@@ -69,7 +80,9 @@ def check(
     cluster = reached(backend, name)
     if watching:
         run(check_always(cluster, ids))
-    elif code := run(check_once(cluster, ids, as_json)):
+        return
+    keep = partial(keep_for_workshop, name, chosen.id, tasks)
+    if code := run(check_once(cluster, ids, as_json, keep)):
         raise typer.Exit(code)
 
 

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from meshdojo.cli import diagnose, doctor, image, labs, serve, shell, up, validate
+from meshdojo.cli import diagnose, doctor, image, labs, serve, shell, up, validate, workshop
 from meshdojo.cli.console import EXIT_ENVIRONMENT, EXIT_INTERRUPTED, err
 from meshdojo.errors import UserError
 
@@ -32,6 +32,8 @@ for _command in (
     serve.serve,
     doctor.doctor,
     diagnose.diagnose,
+    workshop.join,
+    workshop.leave,
 ):
     app.command()(_command)
 app.add_typer(image.app, name="image")

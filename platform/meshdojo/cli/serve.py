@@ -16,6 +16,9 @@ def serve(
     up: Annotated[bool, typer.Option("--up", help="Start the cluster and set up the first lab too.")] = False,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = DEFAULT_PORT,
+    url: Annotated[
+        str, typer.Option(envvar="MESHDOJO_URL", help="The address that browsers use, for workshops: http://HOST:PORT.")
+    ] = "",
     database: Annotated[str, typer.Option(envvar="MESHDOJO_DATABASE", help="SQLAlchemy URL; empty: SQLite.")] = "",
     backend: BackendName = DEFAULT_BACKEND,
     name: Instance = DEFAULT_INSTANCE,
@@ -26,4 +29,4 @@ def serve(
     """
     from meshdojo.cli.serving import serve as serve_site
 
-    serve_site(opened(backend, name), name, host, port, database, up=up)
+    serve_site(opened(backend, name), name, host, port, url, database, up=up)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from meshdojo.backends.base import Backend
@@ -11,14 +12,26 @@ from meshdojo.course.course import load_course
 from meshdojo.course.lab import Lab
 from meshdojo.embedded import directories
 from meshdojo.validation.setup import start_state
-from meshdojo.web.server import listen, serve_async
-from meshdojo.web.settings import Settings
+from meshdojo.web.server import ServeError, listen, serve_async
+from meshdojo.web.settings import Settings, from_environment
 
 
-def serve(backend: Backend, instance: str, host: str, port: int, database: str, *, up: bool) -> None:
+def serve(backend: Backend, instance: str, host: str, port: int, url: str, database: str, *, up: bool) -> None:
     """Raises `UserError` when the address or the database cannot be used."""
-    directory = _state_directory(instance)
-    settings = Settings(directory, database_url=database, backend=backend.name, instance=instance, host=host, port=port)
+    directory = state_directory(instance)
+    try:
+        settings = Settings(
+            directory,
+            database_url=database,
+            backend=backend.name,
+            instance=instance,
+            host=host,
+            port=port,
+            base_url=url,
+            **from_environment(os.environ),
+        )
+    except ValueError as error:
+        raise ServeError(str(error)) from None
     # An address in use must be found before minutes are spent on a cluster.
     listen(host, port).close()
     started = up and run(_start(backend))
@@ -30,7 +43,7 @@ def serve(backend: Backend, instance: str, host: str, port: int, database: str, 
             run(backend.stop())
 
 
-def _state_directory(name: str) -> Path:
+def state_directory(name: str) -> Path:
     return directories.private(directories.state_root() / f"site-{name}")
 
 
@@ -55,4 +68,6 @@ async def _is_set_up(backend: Backend, lab: Lab) -> bool:
 
 def _announce(settings: Settings) -> None:
     err.print(f"The course is open at [bold]{settings.entry_url}[/bold]")
+    if settings.is_reachable:
+        err.print(f"That address is yours alone. A workshop's learners get {settings.url}/join and its code.")
     err.print("In a second terminal: [bold]meshdojo shell[/bold]. Ctrl-C here stops everything.")

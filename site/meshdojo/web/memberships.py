@@ -85,12 +85,12 @@ class Memberships:
     """The memberships of the owner of this machine. Every method is one transaction."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self.database = database
 
     async def current(self) -> Membership | None:
         """The workshop that goes on."""
         query = select(Row).where(Row.left_at.is_(None)).order_by(Row.id.desc()).limit(1)
-        async with self._database.reading() as connection:
+        async with self.database.reading() as connection:
             row = (await connection.execute(query)).one_or_none()
         return _membership(row) if row else None
 
@@ -102,7 +102,7 @@ class Memberships:
         now = datetime.now(UTC)
         row = {"site": invited.site, "token": welcome["token"], "name": welcome["name"], "screen": screen}
         row |= {"workshop": welcome["workshop"]["title"], "labs": json.dumps(welcome["workshop"]["labs"])}
-        async with self._database.writing() as transaction:
+        async with self.database.writing() as transaction:
             # What was done before is not the workshop's business.
             reported = await transaction.connection.scalar(select(func.max(Attempt.id))) or 0
             await transaction.connection.execute(update(Row).where(Row.left_at.is_(None)).values(left_at=now))
@@ -133,7 +133,7 @@ class Memberships:
         await self._change(membership, told=False, reported=attempt)
 
     async def _change(self, membership: int, *, told: bool = True, **values: Any) -> None:
-        async with self._database.writing() as transaction:
+        async with self.database.writing() as transaction:
             await transaction.connection.execute(update(Row).where(Row.id == membership).values(**values))
             if told:
                 transaction.emit(TOPIC, "changed")
@@ -147,7 +147,7 @@ class Memberships:
             .limit(limit)
         )
         now = datetime.now(UTC)
-        async with self._database.reading() as connection:
+        async with self.database.reading() as connection:
             rows = (await connection.execute(query)).all()
         place = rows[-1].id if rows else membership.reported
         return [_report(row, membership, now) for row in rows if row.lab in membership.labs], place
@@ -156,7 +156,7 @@ class Memberships:
         """How many hints are open, as the API wants it."""
         columns = (HintOpened.lab, HintOpened.task)
         query = select(*columns, func.max(HintOpened.number)).where(HintOpened.learner_id == LOCAL_LEARNER)
-        async with self._database.reading() as connection:
+        async with self.database.reading() as connection:
             rows = await connection.execute(query.where(HintOpened.lab.in_(labs)).group_by(*columns))
             return [{"lab": lab, "task": task, "opened": number} for lab, task, number in rows]
 

@@ -7,8 +7,10 @@ import secrets
 import shlex
 import shutil
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 DEFAULT_PORT = 8484
@@ -130,3 +132,28 @@ def _is_local(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    """The settings that are secrets, or too many for a command line: see docs/security.md. Raises ValueError."""
+    found: dict[str, Any] = {"secret": environment.get("MESHDOJO_SECRET", "")}
+    if issuer := environment.get("MESHDOJO_OIDC_ISSUER", ""):
+        client = environment.get("MESHDOJO_OIDC_CLIENT_ID", "")
+        if not client:
+            raise ValueError("MESHDOJO_OIDC_CLIENT_ID is missing: the provider must know us by a name")
+        found["provider"] = Provider(
+            issuer.rstrip("/"),
+            client,
+            environment.get("MESHDOJO_OIDC_CLIENT_SECRET", ""),
+            _names(environment.get("MESHDOJO_OIDC_INSTRUCTORS", "")),
+            _names(environment.get("MESHDOJO_OIDC_ADMINS", "")),
+        )
+    if url := environment.get("MESHDOJO_WEBHOOK", ""):
+        if not url.startswith(("http://", "https://")):
+            raise ValueError(f"MESHDOJO_WEBHOOK {url!r}: expected an address that begins with http:// or https://")
+        found["webhook"] = Webhook(url, environment.get("MESHDOJO_WEBHOOK_SECRET", ""))
+    return found
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(name.strip() for name in text.split(",") if name.strip())
