@@ -6,6 +6,7 @@ once more when a name is unknown: a CRD may have come since.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
@@ -42,8 +43,9 @@ class Discovery:
         """Everything the cluster serves now, each resource in its preferred version only."""
         groups = await self._fetch("/apis")
         found: dict[str, Resource] = {}
-        for group in ["", *(entry["name"] for entry in groups["groups"])]:
-            for one in await self._refresh(group):
+        names = ["", *(entry["name"] for entry in groups["groups"])]
+        for served in await asyncio.gather(*map(self._refresh, names)):
+            for one in served:
                 found.setdefault(one.name, one)
         return list(found.values())
 
