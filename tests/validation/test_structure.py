@@ -103,6 +103,15 @@ def test_a_namespace_that_nothing_may_delete(folder: Path) -> None:
     )
 
 
+def test_a_deployment_to_renew_that_is_not_there(folder: Path) -> None:
+    line = change(folder / "lab.md", "needs: [istio, fleet]\n", "needs: [istio, fleet]\nfresh: [fleet/nosuch]\n") + 1
+    assert problem(folder).startswith(
+        f"labs/03-canary/lab.md:{line}: entry 'fresh': found 'fleet/nosuch'; allowed: fleet/api-gateway"
+    )
+    change(folder / "lab.md", "fleet/nosuch", "istio-system/istio-ingressgateway, fleet/staff-service")
+    assert structure_problems(load_lab(folder)) == []
+
+
 @pytest.mark.parametrize("file", ["lab.md", "right/nine-to-one.md", "wrong/never-retired.md"])
 def test_what_is_still_to_be_written(folder: Path, file: str) -> None:
     path = folder / file

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from meshdojo.checks.registry import Check, all_checks
 from meshdojo.course.errors import CourseError, found
+from meshdojo.course.frontmatter import line_of
 from meshdojo.course.lab import CHAPTER, Lab
 from meshdojo.validation.state import ISTIO_SYSTEM
 
@@ -19,7 +20,7 @@ TO_DO = "TODO"
 
 def structure_problems(lab: Lab) -> list[str]:
     """What is missing from a lab, or claims what nobody proves; [] for a lab that can be proven."""
-    problems = [*_unwritten(lab), *_checks(lab), *_manifests(lab)]
+    problems = [*_unwritten(lab), *_checks(lab), *_manifests(lab), *_fresh(lab)]
     if lab.tasks:
         problems += [*_solutions(lab)]
     return [str(problem) for problem in problems]
@@ -70,6 +71,20 @@ def _manifests(lab: Lab) -> Iterator[CourseError]:
         if obj["kind"] == "Namespace" and "meshdojo" not in (obj["metadata"].get("labels") or {}).values():
             label = "app.kubernetes.io/managed-by: meshdojo"
             yield CourseError(file, line, f"{named} has no label {label}: without it nothing may delete it")
+
+
+def _fresh(lab: Lab) -> Iterator[CourseError]:
+    """Deployments to renew that the lab does not make."""
+    made = {
+        f"{obj['metadata'].get('namespace')}/{obj['metadata']['name']}"
+        for obj in lab.manifests()
+        if obj["kind"] == "Deployment"
+    }
+    chapter = lab.folder / CHAPTER
+    for name in lab.front.fresh:
+        if name not in made and not name.startswith(f"{ISTIO_SYSTEM}/"):
+            allowed = [*sorted(made), f"{ISTIO_SYSTEM}/NAME"]
+            yield CourseError(chapter, line_of(chapter, "fresh"), found("entry 'fresh'", name, allowed))
 
 
 def _solutions(lab: Lab) -> Iterator[CourseError]:
