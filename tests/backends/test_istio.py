@@ -110,7 +110,7 @@ async def test_nothing_is_left(backend: EmbeddedBackend, client: HTTPClient, she
         found = (await client.list(resource)).items
         assert not [one["metadata"]["name"] for one in found if "istio" in one["metadata"]["name"]]
     config_maps = (await client.list("configmaps")).items
-    assert {one["metadata"]["name"] for one in config_maps} == {"kube-root-ca.crt"}
+    assert {one["metadata"]["name"] for one in config_maps} == {"kube-root-ca.crt", istio.RECORD}
 
 
 async def test_none_there_is_fine(backend: EmbeddedBackend, client: HTTPClient) -> None:

@@ -50,7 +50,8 @@ async def remove(client: HTTPClient) -> None:
     """Take away Istio and everything that an installation, whole or half removed, leaves; return when it is gone.
 
     Istio's own resources go with their kinds. Webhooks go first: from then on nothing asks a control plane that may
-    not be there. Nothing to remove is fine. Raises ClusterError.
+    not be there. Nothing to remove is fine. A record of it stays: the Istio that comes next is a lab's own, whoever
+    types the command, and may be taken away again. Raises ClusterError.
     """
     await _delete_all(client, WEBHOOKS, _is_webhook_of_istio)
     # An istiod that still runs would write its root certificate anew: without its role it cannot.
@@ -60,8 +61,8 @@ async def remove(client: HTTPClient) -> None:
         delete_namespaces(client, (NAMESPACE,)),
         _remove_kinds(client),
         _delete_all(client, _NAMESPACED, _is_istios_elsewhere),
-        _delete(client, "configmaps", RECORD, RECORD_NAMESPACE),
     )
+    await _keep(client, "")
 
 
 async def present(client: HTTPClient) -> bool:
