@@ -3,13 +3,15 @@
 Run from its own source (``python -c``) in a pod, by whichever Python the image has: the standard library alone.
 
     GET /seen/ID    how many requests with ``x-test: ID`` came, and the last of them; itself not counted
-    anything else   {"pod", "version", "method", "path", "headers"}; ``x-status: CODE`` chooses the status
+    anything else   {"pod", "version", "method", "path", "headers"}; ``x-status: CODE`` chooses the status, with
+                    ``x-pod: NAME`` in this pod alone; ``x-delay: SECONDS`` takes its time
 """
 
 from __future__ import annotations
 
 import json
 import os
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -37,7 +39,9 @@ class Echo(BaseHTTPRequestHandler):
             return
         if test := self.headers.get("x-test"):
             SEEN.setdefault(test, []).append(request)
-        self.send(int(self.headers.get("x-status") or 200), request)
+        time.sleep(float(self.headers.get("x-delay") or 0))
+        meant = self.headers.get("x-pod", os.environ["POD"]) == os.environ["POD"]
+        self.send(int(self.headers.get("x-status") or 200) if meant else 200, request)
 
     do_GET = do_POST = do_PUT = do_DELETE = answer  # noqa: N815
 

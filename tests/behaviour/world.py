@@ -1,6 +1,6 @@
 """A small mesh of a server in two versions and three clients, the same on every backend; see `conftest.py`.
 
-    client      behaviour         in the mesh        app=client, version=v1
+    client      behaviour         in the mesh        app=client, version=v1; its proxy shows all counters of clusters
     outside     behaviour         without a sidecar
     other       behaviour-other   in the mesh        app=other
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
+from tests.behaviour.logs import Entry, parse
 
 from meshdojo.backends.base import MANAGED_LABEL, MANAGED_VALUE, Backend
 from meshdojo.checks.convergence import Convergence
@@ -30,13 +32,17 @@ from meshdojo.cluster.rollout import completed
 from meshdojo.validation.setup import silent
 
 HERE = Path(__file__).parent
-NAMESPACE, OTHER = "behaviour", "behaviour-other"
+# Another name where several runs share one cluster.
+NAMESPACE = os.environ.get("MESHDOJO_TEST_NAMESPACE", "behaviour")
+OTHER = f"{NAMESPACE}-other"
 HOST = f"server.{NAMESPACE}.svc.cluster.local"
 GATEWAY = "http://istio-ingressgateway.istio-system"
 CLIENT_IMAGE = "meshdojo/client:1.0"
 REPLICAS = {"v1": 2, "v2": 2}
 READY_SECONDS, SETTLE_SECONDS = 240, 60
 QUIET_LOOKS = 5  # a look takes some 100 ms
+# What a pod has to ask for, as proxies show but few of their counters.
+COUNTERS = {"proxy.istio.io/config": "proxyStatsMatcher:\n  inclusionPrefixes: [cluster.outbound, http.outbound]\n"}
 NAMESPACES = {"client": NAMESPACE, "outside": NAMESPACE, "other": OTHER}
 T = TypeVar("T")
 
@@ -49,6 +55,7 @@ class Answer:
     headers: tuple[tuple[str, str], ...]
     body: str
     error: str = ""
+    seconds: float = 0.0
 
     def header(self, name: str) -> str | None:
         """The first value of a header."""
@@ -98,11 +105,17 @@ class World:
 
         self._run(apply)
 
-    def send(self, requests: Sequence[Mapping[str, Any]], source: str = "client") -> list[Answer]:
-        """Send requests ({"url", "method", "headers"}) one after another from a pod, over kept-alive connections."""
+    def send(
+        self, requests: Sequence[Mapping[str, Any]], source: str = "client", parallel: bool = False
+    ) -> list[Answer]:
+        """Send requests ({"url", "method", "headers"}) from a pod, one after another over kept-alive connections.
+
+        `parallel`: all at once, each over a connection of its own.
+        """
+        mode = "parallel" if parallel else "in turn"
 
         async def send(client: HTTPClient) -> list[Answer]:
-            output = await self._python(client, source, "requests.py", json.dumps(list(requests)))
+            output = await self._python(client, source, "requests.py", json.dumps(list(requests)), mode)
             return [_answer(one) for one in json.loads(output)]
 
         return self._run(send)
@@ -118,9 +131,10 @@ class World:
         headers: Mapping[str, str] | None = None,
         source: str = "client",
         method: str = "GET",
+        parallel: bool = False,
     ) -> list[Answer]:
         """The same request several times."""
-        return self.send([{"url": url, "method": method, "headers": dict(headers or {})}] * number, source)
+        return self.send([{"url": url, "method": method, "headers": dict(headers or {})}] * number, source, parallel)
 
     def pods(self, version: str) -> list[str]:
         """The names of the server's pods of a version."""
@@ -141,6 +155,38 @@ class World:
             return found
 
         return self._run(arrived)
+
+    def log(self, source: str, request_id: str, wanted: int = 1) -> list[Entry]:
+        """What the proxies of the pods with ``app=SOURCE`` wrote about requests with this ``x-request-id``.
+
+        (No UUID: of one, Envoy changes a digit, in which it notes that the request is traced.)
+
+        Proxies write once a second: returns when there are `wanted` lines. Raises TimeoutError.
+        """
+
+        async def log(client: HTTPClient) -> list[Entry]:
+            async with asyncio.timeout(SETTLE_SECONDS):
+                while True:
+                    pods = await self._pods(client, source)
+                    texts = [await client.logs(*pod, "istio-proxy") for pod in pods]
+                    found = [entry for text in texts for entry in parse(text) if entry.id == request_id]
+                    if len(found) >= wanted:
+                        return found
+                    await asyncio.sleep(0.1)
+
+        return self._run(log)
+
+    def admin(self, source: str, path: str, method: str = "GET") -> str:
+        """What the proxy of the pod with ``app=SOURCE`` answers on its admin interface."""
+
+        async def admin(client: HTTPClient) -> str:
+            [(namespace, pod)] = await self._pods(client, source)
+            command = ["pilot-agent", "request", method, path]
+            result = await client.exec(namespace, pod, command, "istio-proxy")
+            assert result.exit_code == 0, result.stderr.decode()
+            return result.stdout.decode()
+
+        return self._run(admin)
 
     def set_up(self) -> None:
         self._runner.run(self._set_up())
@@ -187,15 +233,16 @@ class World:
         assert self._client is not None
         return self._runner.run(act(self._client))
 
-    async def _python(self, client: HTTPClient, source: str, script: str, argument: str) -> bytes:
+    async def _pods(self, client: HTTPClient, source: str) -> list[tuple[str, str]]:
+        """Namespace and name of the ready pods with ``app=SOURCE``."""
+        namespace = NAMESPACES.get(source, NAMESPACE)
+        found = await client.list("pods", namespace, labels=f"app={source}")
+        return [(namespace, one["metadata"]["name"]) for one in found.items if is_ready(one)]
+
+    async def _python(self, client: HTTPClient, source: str, script: str, *arguments: str) -> bytes:
         """Run a script of this folder in a pod: what it prints."""
-        namespace = NAMESPACES[source]
-        [pod] = [
-            one["metadata"]["name"]
-            for one in (await client.list("pods", namespace, labels=f"app={source}")).items
-            if is_ready(one)
-        ]
-        command = ["python", "-c", (HERE / script).read_text(), argument]
+        [(namespace, pod)] = await self._pods(client, source)
+        command = ["python", "-c", (HERE / script).read_text(), *arguments]
         result = await client.exec(namespace, pod, command, "client", seconds=120)
         assert result.exit_code == 0, result.stderr.decode()
         return result.stdout
@@ -220,7 +267,8 @@ def versions(answers: Iterable[Answer]) -> Counter[str]:
 def _answer(one: Mapping[str, Any]) -> Answer:
     if "error" in one:
         return Answer(0, (), "", one["error"])
-    return Answer(one["status"], tuple((name, value) for name, value in one["headers"]), one["body"])
+    headers = tuple((name, value) for name, value in one["headers"])
+    return Answer(one["status"], headers, one["body"], seconds=one["seconds"])
 
 
 def _namespace(name: str) -> dict[str, Any]:
@@ -266,13 +314,19 @@ def _clients() -> list[dict[str, Any]]:
             namespace,
             {"app": name, "version": "v1"} | ({"sidecar.istio.io/inject": "false"} if name == "outside" else {}),
             {"name": "client"},
+            annotations=COUNTERS if name == "client" else {},
         )
         for name, namespace in NAMESPACES.items()
     ]
 
 
 def _deployment(
-    name: str, namespace: str, labels: Mapping[str, str], container: Mapping[str, Any], replicas: int = 1
+    name: str,
+    namespace: str,
+    labels: Mapping[str, str],
+    container: Mapping[str, Any],
+    replicas: int = 1,
+    annotations: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     full = {"image": CLIENT_IMAGE, "imagePullPolicy": "IfNotPresent", **container}
     return {
@@ -283,7 +337,7 @@ def _deployment(
             "replicas": replicas,
             "selector": {"matchLabels": {"app": labels["app"], "version": labels["version"]}},
             "template": {
-                "metadata": {"labels": dict(labels)},
+                "metadata": {"labels": dict(labels), "annotations": dict(annotations or {})},
                 "spec": {"terminationGracePeriodSeconds": 1, "containers": [full]},
             },
         },

@@ -135,6 +135,48 @@ def test_outlier_detection() -> None:
     assert found.enforcing_success_rate.value == 0
 
 
+@pytest.mark.parametrize(
+    ("balancer", "config", "expected"),
+    [
+        ("{simple: ROUND_ROBIN, warmup: {duration: 60s, minimumPercent: 20, aggression: 1.5}}", "round", (60, 20, 1.5)),
+        ("{simple: LEAST_REQUEST, warmup: {duration: 45s}}", "least", (45, 0, 0)),
+        ("{warmup: {duration: 45s}}", "least", (45, 0, 0)),
+        ("{warmupDurationSecs: 30s}", "least", (30, 0, 0)),
+        ("{simple: RANDOM, warmup: {duration: 60s}}", "", None),
+        ("{consistentHash: {httpHeaderName: x-user}, warmup: {duration: 60s}}", "", None),
+    ],
+)
+def test_new_pods_warm_up(balancer: str, config: str, expected: Any) -> None:
+    """As measured on a real istiod: balancers that choose by a hash or at random have no slow start."""
+    found = cluster(f"{pods('v1')}\n---\n{rule(f'{{loadBalancer: {balancer}}}')}")
+    parts = {"round": found.round_robin_lb_config, "least": found.least_request_lb_config}
+    given = {
+        name: (
+            part.slow_start_config.slow_start_window.seconds,
+            part.slow_start_config.min_weight_percent.value,
+            part.slow_start_config.aggression.default_value,
+        )
+        for name, part in parts.items()
+        if part.HasField("slow_start_config")
+    }
+    assert given == ({config: expected} if expected else {})
+
+
+@pytest.mark.parametrize(
+    ("budget", "expected"),
+    [("{}", (20, 3)), ("{percent: 30, minRetryConcurrency: 5}", (30, 5)), ("{percent: 0}", (0, 3))],
+)
+def test_a_budget_for_retries(budget: str, expected: Any) -> None:
+    found = cluster(f"{pods('v1')}\n---\n{rule(f'{{retryBudget: {budget}}}')}").circuit_breakers.thresholds[0]
+    assert (found.retry_budget.budget_percent.value, found.retry_budget.min_retry_concurrency.value) == expected
+
+
+def test_a_ports_own_settings_leave_no_budget_for_retries() -> None:
+    policy = "{retryBudget: {}, portLevelSettings: [{port: {number: 8080}, loadBalancer: {simple: RANDOM}}]}"
+    found = cluster(f"{pods('v1')}\n---\n{rule(policy)}").circuit_breakers.thresholds[0]
+    assert not found.HasField("retry_budget")
+
+
 def test_tls_modes() -> None:
     def socket(mode: str) -> Any:
         return cluster(f"{pods('v1')}\n---\n{rule(f'{{tls: {{mode: {mode}}}}}')}")

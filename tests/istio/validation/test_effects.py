@@ -109,12 +109,10 @@ def manifest(kind: str, **spec: Any) -> dict[str, Any]:
 
 
 def test_a_refused_field_is_named_once_with_its_place() -> None:
-    policy = {"loadBalancer": {"simple": "RANDOM", "warmup": {"duration": "5s", "aggression": 2}}}
+    policy = {"tunnel": {"protocol": "CONNECT", "targetHost": "a.example", "targetPort": 443}}
     found = check(manifest("DestinationRule", host="a", trafficPolicy=policy))
     (error,) = found.errors
-    assert error.startswith(
-        "spec.trafficPolicy.loadBalancer.warmup is not supported by the embedded mesh: leave it out"
-    )
+    assert error.startswith("spec.trafficPolicy.tunnel is not supported by the embedded mesh: leave it out")
 
 
 def test_a_harmless_field_warns() -> None:

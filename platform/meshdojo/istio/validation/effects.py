@@ -79,15 +79,13 @@ EFFECTS: Mapping[str, KindEffects] = {
         ),
         refused=(
             f"{_POLICY}*.failoverPriority",
-            f"{_POLICY}*.loadBalancer.warmup",
-            f"{_POLICY}*.loadBalancer.warmupDurationSecs",
             f"{_POLICY}*.tcp.idleTimeout",
             f"{_POLICY}*.tcp.maxConnectionDuration",
             f"{_POLICY}*.outlierDetectionHttpErrorCodes",
             f"{_POLICY}*.tls.caCrl",
             f"{_POLICY}.tunnel",
             f"{_POLICY}.proxyProtocol",
-            f"{_POLICY}.retryBudget",
+            f"{_POLICY}.retryBudget.budgetInterval",
         ),
     ),
     "Gateway": KindEffects(

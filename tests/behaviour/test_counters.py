@@ -1,0 +1,52 @@
+"""Envoy's counters through ``pilot-agent request``: few by default, those that a pod's annotation asks for besides."""
+
+from __future__ import annotations
+
+import json
+
+from tests.behaviour.world import HOST, NAMESPACE, World
+
+CLUSTER = f"cluster.outbound|80||{HOST};"
+
+
+def value(world: World, name: str) -> int:
+    lines = world.admin("client", "stats").splitlines()
+    [found] = [line for line in lines if line.startswith(f"{CLUSTER}.{name}: ")]
+    return int(found.rpartition(": ")[2])
+
+
+def names(world: World, source: str) -> set[str]:
+    world.many(3, f"http://server.{NAMESPACE}/", source=source)
+    return {line.partition(": ")[0] for line in world.admin(source, "stats").splitlines()}
+
+
+def test_few_counters_are_published_by_default(world: World) -> None:
+    found = names(world, "other")
+    assert {"cluster_manager.cds.update_success", "listener_manager.lds.update_success", "server.live"} <= found
+    assert not [name for name in found if CLUSTER in name]
+    assert not [name for name in found if "downstream_rq_2xx" in name]
+
+
+def test_an_annotation_asks_for_more(world: World) -> None:
+    found = names(world, "client")
+    for name in ("upstream_rq_200", "upstream_rq_pending_overflow", "circuit_breakers.default.rq_pending_open"):
+        assert f"{CLUSTER}.{name}" in found
+    assert not [name for name in found if "outlier_detection" in name]  # nobody asked for outlier detection
+
+
+def test_counters_count(world: World) -> None:
+    world.many(1)
+    before = value(world, "upstream_rq_200")
+    world.many(7)
+    assert value(world, "upstream_rq_200") == before + 7
+
+
+def test_the_pages_that_people_look_at(world: World) -> None:
+    assert f"outbound|80||{HOST}::default_priority::max_connections::4294967295" in world.admin("client", "clusters")
+    dump = json.loads(
+        world.admin("client", "config_dump?resource=dynamic_active_clusters&name_regex=.*server.{NAMESPACE}.*")
+    )
+    [cluster] = [one["cluster"] for one in dump["configs"]]
+    assert cluster["name"] == f"outbound|80||{HOST}"
+    assert json.loads(world.admin("client", "server_info"))["state"] == "LIVE"
+    assert "  router: warning" in world.admin("client", "logging?router=warning", "POST")
