@@ -20,6 +20,9 @@ from fleet.identity import Identity
 from fleet.upstream import Answer, Upstream
 
 PORT = 8080
+# Longer than a proxy keeps an idle connection (Envoy: an hour). A server that closes first does so now and then in the
+# very moment in which the proxy sends the next request: a 503 with the flag UC, and nobody's fault but its own.
+KEEP_ALIVE_SECONDS = 2 * 3600
 
 
 def json_response(body: Mapping[str, Any], status: int = 200) -> Response:
@@ -84,5 +87,6 @@ def run(app: Starlette, identity: Identity) -> None:
         access_log=False,
         log_level="warning",
         server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=5,
     )

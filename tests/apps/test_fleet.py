@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from fleet import arrivals, gateway, positions, staff, web
+from fleet import arrivals, gateway, positions, service, staff, web
 from fleet.headers import forwarding
 from fleet.identity import Identity
 from fleet.upstream import Upstream
@@ -270,3 +270,11 @@ def test_identity_comes_from_the_environment() -> None:
     found = Identity.from_environment("web", {"VERSION": "experimental", "HOSTNAME": "web-abc"})
     assert found == Identity("web", "experimental", "web-abc")
     assert Identity.from_environment("web", {"HOSTNAME": "x"}).version == "original"
+
+
+def test_a_service_keeps_idle_connections_longer_than_its_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Envoy keeps them for an hour; who closes first closes under a request now and then."""
+    ran: dict[str, Any] = {}
+    monkeypatch.setattr("uvicorn.run", lambda app, **options: ran.update(options))
+    service.run(staff.build(identity("staff-service")), identity("staff-service"))
+    assert ran["timeout_keep_alive"] > 3600
