@@ -42,6 +42,7 @@ DEBOUNCE_SECONDS = 0.1
 POLL_SECONDS = 0.02
 LATENESS, LATEST_SECONDS = 2, 2.0
 ATTEMPTS = 3
+PATIENT_SECONDS = 90.0  # for who sets labs up and proves them, with nobody waiting for an answer
 KINDS = (
     "virtualservices.networking.istio.io",
     "destinationrules.networking.istio.io",

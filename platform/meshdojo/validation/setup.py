@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from meshdojo.backends.base import MANAGED_LABEL, MANAGED_VALUE, Backend, BackendError, Progress
-from meshdojo.checks.convergence import Convergence
+from meshdojo.checks.convergence import PATIENT_SECONDS, Convergence
 from meshdojo.checks.outcome import CannotJudge
 from meshdojo.checks.pods import has_sidecar
 from meshdojo.checks.probe import NAMESPACES, Probe
@@ -177,7 +177,7 @@ async def _probe(client: HTTPClient) -> None:
 
 async def _settle(client: HTTPClient) -> None:
     with _blaming_the_backend():
-        await Convergence(client).wait()
+        await Convergence(client).wait(PATIENT_SECONDS)
 
 
 async def reset_lab(backend: Backend, lab: Lab, progress: Progress = silent, *, hard: bool = False) -> State:

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from meshdojo.backends.base import Backend, BackendError, Progress
-from meshdojo.checks.convergence import Convergence
+from meshdojo.checks.convergence import PATIENT_SECONDS, Convergence
 from meshdojo.checks.outcome import CannotJudge, Error, Fail, Pass
 from meshdojo.checks.runner import Result, Runner
 from meshdojo.cluster.errors import ClusterError
@@ -226,7 +226,7 @@ class Proof:
         """A person takes longer to read on than a mesh takes to settle; here it has to be waited for."""
         async with self.client() as client:
             with suppress(CannotJudge):  # no Istio, or a proxy that refuses: the command will show it
-                await Convergence(client).wait()
+                await Convergence(client).wait(PATIENT_SECONDS)
 
     async def attempt(self, solution: Solution) -> None:
         """Do a task in another way than the chapter."""
