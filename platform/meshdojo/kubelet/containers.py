@@ -152,6 +152,10 @@ class Container:
             await self._wait_for_restart()
             self.record.restart_count += 1
 
+    def forgive(self) -> None:
+        """Its next end is the node's fault: it is restarted at once, however often it has been."""
+        self._back_off = 0.0
+
     def joined(self, process: Spawned) -> None:
         """A command was started in it: it counts towards the limits until it ends."""
         self._joined.add(process)

@@ -196,6 +196,9 @@ class Kubelet:
     def _zygote_died(self) -> None:
         """All containers have ended with it; their restarts need a new one."""
         if not self._stopping:
+            for worker in self._workers.values():
+                for container in worker.containers:
+                    container.forgive()
             self._tasks.append(asyncio.create_task(self._new_zygote(), name="new zygote"))
 
     async def _new_zygote(self) -> None:
