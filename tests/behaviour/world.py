@@ -103,7 +103,7 @@ class World:
             await client.apply(objects, field_manager="behaviour")
             await Convergence(client).wait(SETTLE_SECONDS)
 
-        self._run(apply)
+        self.run(apply)
 
     def send(
         self, requests: Sequence[Mapping[str, Any]], source: str = "client", parallel: bool = False
@@ -118,7 +118,7 @@ class World:
             output = await self._python(client, source, "requests.py", json.dumps(list(requests)), mode)
             return [_answer(one) for one in json.loads(output)]
 
-        return self._run(send)
+        return self.run(send)
 
     def get(self, url: str = "http://server/", headers: Mapping[str, str] | None = None, **options: Any) -> Answer:
         """One request."""
@@ -138,11 +138,11 @@ class World:
 
     def pods(self, version: str) -> list[str]:
         """The names of the server's pods of a version."""
-        return self._run(lambda client: self._server_pods(client, version))
+        return self.run(lambda client: self._server_pods(client, version))
 
     def seen(self, test: str, version: str) -> tuple[int, dict[str, Any] | None]:
         """How many requests with ``x-test: TEST`` the pods of a version got, and the last of them."""
-        return self._run(lambda client: self._seen(client, test, version))
+        return self.run(lambda client: self._seen(client, test, version))
 
     def arrived(self, test: str, version: str, wanted: int) -> tuple[int, dict[str, Any] | None]:
         """As `seen`, for requests that nobody waits for: returns when there are `wanted`, or none came for a while."""
@@ -154,7 +154,7 @@ class World:
                 quiet = quiet + 1 if found[0] == last[0] else 0
             return found
 
-        return self._run(arrived)
+        return self.run(arrived)
 
     def log(self, source: str, request_id: str, wanted: int = 1) -> list[Entry]:
         """What the proxies of the pods with ``app=SOURCE`` wrote about requests with this ``x-request-id``.
@@ -227,9 +227,10 @@ class World:
             await Convergence(client).wait(SETTLE_SECONDS)
 
         if applied:
-            self._run(undo)
+            self.run(undo)
 
-    def _run(self, act: Callable[[HTTPClient], Coroutine[Any, Any, T]]) -> T:
+    def run(self, act: Callable[[HTTPClient], Coroutine[Any, Any, T]]) -> T:
+        """Do something with a client of the cluster, from a test without an event loop."""
         assert self._client is not None
         return self._runner.run(act(self._client))
 
