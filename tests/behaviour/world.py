@@ -174,7 +174,7 @@ class World:
                         return found
                     await asyncio.sleep(0.1)
 
-        return self._run(log)
+        return self.run(log)
 
     def admin(self, source: str, path: str, method: str = "GET") -> str:
         """What the proxy of the pod with ``app=SOURCE`` answers on its admin interface."""
@@ -186,7 +186,7 @@ class World:
             assert result.exit_code == 0, result.stderr.decode()
             return result.stdout.decode()
 
-        return self._run(admin)
+        return self.run(admin)
 
     def set_up(self) -> None:
         self._runner.run(self._set_up())
