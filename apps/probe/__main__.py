@@ -9,6 +9,7 @@ import signal
 import sys
 from types import FrameType
 
+from probe import one
 from probe.load import Load, send
 from probe.tally import Tally, label_from
 
@@ -75,7 +76,10 @@ def main() -> None:
     arguments = sys.argv[1:]
     if arguments == ["serve"]:
         serve()
-    load(arguments)
+    elif arguments[:1] in (["one"], ["steady"]):
+        one.main(arguments)
+    else:
+        load(arguments)
 
 
 if __name__ == "__main__":

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Container
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Container, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 from fastapi import FastAPI
 
+from meshdojo.observation.load import Wish
+from meshdojo.observation.trace import Request as TraceRequest
 from meshdojo.web.app import create_app
 from meshdojo.web.live import Checking, Judged, MeshStatus, Update
 from meshdojo.web.local.shells import LocalShells
+from meshdojo.web.manifests import Applied, Difference, ManifestError
 from meshdojo.web.progress import Verdict
 from meshdojo.web.server import Server, listen
 from meshdojo.web.settings import Settings
@@ -193,12 +198,28 @@ NEXT_LAB = (
 )
 
 
+GLOSSARY = """\
+# Glossary
+
+## demo
+
+A *demonstration*.
+
+## replica
+
+<!-- also: replica count, replicas -->
+
+A copy of a pod.
+"""
+
+
 def write_course(root: Path) -> Path:
     """Two labs, 10-split and 20-next, below `root`/labs; returns `root`."""
     for folder, text in (("10-split", LAB), ("20-next", NEXT_LAB)):
         path = root / "labs" / folder
         path.mkdir(parents=True)
         (path / "lab.md").write_text(text)
+    (root / "labs" / "glossary.md").write_text(GLOSSARY)
     return root
 
 
@@ -328,13 +349,171 @@ def lab_shells(settings: Settings) -> LocalShells:
     return LocalShells(settings.state_directory, environment, "meshdojo up --detach")
 
 
+OPENAPI = {
+    "components": {
+        "schemas": {
+            "route.v1": {
+                "type": "object",
+                "description": "Where requests go.",
+                "properties": {
+                    "apiVersion": {"type": "string"},
+                    "kind": {"type": "string"},
+                    "metadata": {"$ref": "#/components/schemas/meta"},
+                    "spec": {
+                        "type": "object",
+                        "properties": {
+                            "hosts": {"type": "array", "items": {"type": "string"}, "description": "Who is meant."},
+                            "http": {"type": "array", "items": {"$ref": "#/components/schemas/http"}},
+                        },
+                    },
+                },
+                "x-kubernetes-group-version-kind": [{"group": "net.test", "version": "v1", "kind": "Route"}],
+            },
+            "http": {
+                "type": "object",
+                "properties": {
+                    "weight": {"type": "integer", "description": "The share, in per cent."},
+                    "mode": {"type": "string", "enum": ["FAST", "SLOW"], "description": "How."},
+                    "retry": {"type": "boolean"},
+                },
+            },
+            "meta": {"type": "object", "properties": {"name": {"type": "string"}, "namespace": {"type": "string"}}},
+            "unrelated": {"type": "object"},
+        }
+    }
+}
+
+
+class FakeManifests:
+    """A cluster for the editor: one kind, one object, and a server that refuses a weight above 100."""
+
+    def __init__(self) -> None:
+        self.applied: list[str] = []
+
+    async def apply(self, document: str) -> Applied:
+        answer = await self.check(document)
+        if answer.ok:
+            self.applied.append(document)
+        return answer
+
+    async def check(self, document: str) -> Applied:
+        if "weight: 101" in document:
+            return Applied(False, "", 'The Route "web" is invalid: spec.http[0].weight: Invalid value: 101: too much')
+        return Applied(True, "route.net.test/web configured", "")
+
+    async def difference(self, document: str) -> Difference:
+        return Difference(await self.read("Route", "", "web"), document.strip() + "\n", "")
+
+    async def read(self, kind: str, namespace: str, name: str) -> str:
+        return f"apiVersion: net.test/v1\nkind: {kind}\nmetadata:\n  name: {name}\nspec:\n  hosts: [old]\n"
+
+    async def names(self, kinds: Sequence[str]) -> list[tuple[str, str, str]]:
+        return [("Route", "fleet", "web"), ("Deployment", "kube-system", "hidden")]
+
+    async def document(self, path: str) -> bytes:
+        if path != "/openapi/v3/apis/net.test/v1":
+            raise ManifestError("the server could not find the requested resource")
+        return json.dumps(OPENAPI).encode()
+
+
+class FakeMesh:
+    """A mesh that looks as the test says: put pictures into `shown`."""
+
+    def __init__(self) -> None:
+        self.shown: dict[str, Any] = {
+            "source": "the test",
+            "nodes": [],
+            "ways": [],
+            "traffic": {"on": False, "problem": ""},
+        }
+        self.changed = asyncio.Event()
+        self.wish: Wish | None = None
+        self.traced: list[TraceRequest] = []
+
+    async def pictures(self) -> AsyncIterator[dict[str, Any]]:
+        while True:
+            yield self.shown
+            self.changed.clear()
+            await self.changed.wait()
+
+    def show(self, **parts: Any) -> None:
+        """Change the picture."""
+        self.shown = {**self.shown, **parts}
+        self.changed.set()
+
+    async def details(self, node: str) -> dict[str, Any]:
+        pod = {"name": "web-1", "address": "10.0.0.2", "version": "original", "ready": True, "state": "Running"}
+        return {
+            "id": node,
+            "name": node.rpartition("/")[2],
+            "namespace": "fleet",
+            "kind": "service",
+            "pods": [{**pod, "sidecar": True, "restarts": 0, "labels": {}}],
+            "config": [
+                {
+                    "apiVersion": "net.test/v1",
+                    "kind": "Route",
+                    "metadata": {"name": "web", "namespace": "fleet"},
+                    "spec": {},
+                }
+            ],
+            "log": [{"pod": "web-1", "line": "[now] GET / 200"}],
+            "counters": [],
+        }
+
+    async def trace(self, request: TraceRequest) -> dict[str, Any]:
+        self.traced.append(request)
+        hop = {
+            "node": "service/fleet/web",
+            "proxy": "web-original",
+            "pod": "fleet/web-1",
+            "gateway": False,
+            "direction": "inbound",
+            "start": 0,
+            "duration": 7.0,
+            "service_time": 6.0,
+            "method": "GET",
+            "path": request.path,
+            "code": 503,
+            "flags": [{"flag": "UH", "means": "no healthy pod"}],
+            "details": "no_healthy_upstream",
+            "failure": "",
+            "mtls": True,
+            "to": "",
+            "cluster": "inbound|8080||",
+            "route": "default",
+            "headers": [["x-request-id", "abc"]],
+        }
+        answer = {"status": 503, "headers": [["server", "istio-envoy"]], "body": "no healthy upstream", "seconds": 0.01}
+        sent = {"method": request.method, "url": f"http://gateway{request.path}", "headers": []}
+        return {"sent": sent, "answer": answer, "hops": [hop], "source": "the test"}
+
+    async def traffic(self, wish: Wish | None) -> None:
+        self.wish = wish
+        self.show(traffic={"on": wish is not None, "problem": ""})
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
 @asynccontextmanager
 async def served(
-    settings: Settings, judge: FakeJudge, shells: LocalShells | None = None
+    settings: Settings,
+    judge: FakeJudge,
+    shells: LocalShells | None = None,
+    mesh: FakeMesh | None = None,
+    manifests: FakeManifests | None = None,
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A server on its port, and a client that has entered."""
     ready = asyncio.Event()
-    server = Server(create_app(settings, judge=judge, shells=shells or lab_shells(settings)), ready.set)
+    app = create_app(
+        settings,
+        judge=judge,
+        shells=shells or lab_shells(settings),
+        mesh_view=mesh or FakeMesh(),
+        manifests=manifests or FakeManifests(),
+    )
+    server = Server(app, ready.set)
     listener = listen(settings.host, settings.port)
     task = asyncio.create_task(server.serve([listener]))
     async with httpx.AsyncClient(base_url=settings.url, timeout=10, follow_redirects=True) as client:

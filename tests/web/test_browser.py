@@ -177,8 +177,12 @@ async def test_every_page_is_accessible(settings: Settings, judge: FakeJudge, ch
         await page.goto(settings.entry_url)
         await expect(page.locator("#mesh-summary")).to_contain_text("ready")
         assert await violations(page) == [], "the course"
-        await page.goto(f"{settings.url}/nothing")
-        assert await violations(page) == [], "404"
+        for path in ("/nothing", "/search?q=weights", "/glossary"):
+            await page.goto(f"{settings.url}{path}")
+            assert await violations(page) == [], path
+        await page.keyboard.press("?")
+        await expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+        assert await violations(page) == [], "help"
         await page.goto(f"{settings.url}/labs/split")
         await judge.started.wait()
         for verdict in (FAILED, BROKEN, PASSED):
@@ -212,7 +216,7 @@ async def test_no_page_is_wider_than_the_window(
 ) -> None:
     async with served(settings, judge):
         page, _ = await opened(chromium, settings.entry_url, width=width)
-        for path in ("/", "/labs/split", "/nothing"):
+        for path in ("/", "/labs/split", "/nothing", "/search?q=weights", "/glossary"):
             await page.goto(f"{settings.url}{path}")
             wide = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
             assert wide <= 0, path

@@ -41,11 +41,26 @@ export function serveWork(): void {
   document.querySelector("#tab-terminal")?.addEventListener("click", () => select("terminal"));
   document.querySelector("[data-work-tabs]")?.addEventListener("keydown", (event) => moveTab(event as KeyboardEvent));
   if (!mayOpen()) return;
+  serveMesh();
   document.querySelector("[data-open-terminal]")?.addEventListener("click", () => void openTerminal());
   serveRunButtons(document);
   // Shells that are open from an earlier visit come back by themselves, after the page is there.
   window.addEventListener("load", () => setTimeout(() => void comeBack(), 0));
   if (document.readyState === "complete") void comeBack();
+}
+
+// The mesh is drawn when its pane is seen for the first time, and the page is there.
+let mesh = false;
+
+function serveMesh(): void {
+  const look = (): void => {
+    if (mesh || !isShown("mesh") || document.readyState !== "complete") return;
+    mesh = true;
+    void import("./mesh").then((loaded) => loaded.start());
+  };
+  document.addEventListener("panelayout", look);
+  window.addEventListener("load", () => setTimeout(look, 0));
+  look();
 }
 
 let cameBack = false;
@@ -130,4 +145,21 @@ export function problem(text: string): void {
   if (!place) return;
   place.textContent = text;
   place.hidden = !text;
+}
+
+/** Open an object of the cluster in the editor. */
+export async function editObject(kind: string, namespace: string, name: string): Promise<void> {
+  show("editor");
+  const loaded = await loadEditor();
+  await loaded.mount();
+  await loaded.openObject(kind, namespace, name);
+}
+
+/** Give the focus to a pane: to the text, the terminal or the editor, the graph. */
+export function focusPane(pane: "chapter" | "work" | "mesh"): void {
+  if (pane === "chapter") document.getElementById("main")?.focus({ preventScroll: true });
+  else if (pane === "mesh") document.querySelector<HTMLElement>(".mesh-scroll, [data-pane=mesh] button")?.focus();
+  else if (document.getElementById("work-editor")?.hidden === false) void loadEditor().then((loaded) => loaded.focus());
+  else if (document.querySelector(".shell")) void loadTerminals().then((loaded) => loaded.focus());
+  else document.querySelector<HTMLElement>("[data-work-tabs] [aria-selected=true]")?.focus();
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
+from pathlib import Path
 
 from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
@@ -24,10 +25,28 @@ from meshdojo.web.events import Events
 from meshdojo.web.library import CourseLibrary
 from meshdojo.web.limits import Limits
 from meshdojo.web.live import Hub, Judge
-from meshdojo.web.local.shells import LocalShells
+from meshdojo.web.local.kubectl import Kubectl
+from meshdojo.web.local.shells import Environment, LocalShells
+from meshdojo.web.manifests import Manifests
 from meshdojo.web.members import Members
+from meshdojo.web.mesh import ClusterView, MeshView
 from meshdojo.web.models import LOCAL_LEARNER
-from meshdojo.web.pages import course, diagram, entry, errors, join, lab, live, membership, room, terminal, you
+from meshdojo.web.pages import (
+    course,
+    diagram,
+    editor,
+    entry,
+    errors,
+    join,
+    lab,
+    live,
+    membership,
+    mesh,
+    room,
+    search,
+    terminal,
+    you,
+)
 from meshdojo.web.pages.site import Library, Site, environment
 from meshdojo.web.progress import Progress
 from meshdojo.web.reported import ReportedJudge
@@ -46,7 +65,7 @@ API_DESCRIPTION = """What the site's own pages and the command line use.
 A program sends a personal token (`Authorization: Bearer mdj_…`), made on the page "You" or by `POST /api/v1/me/tokens`.
 A page sends its session's cookie, and with everything but a read the header `X-CSRF-Token`. Times are RFC 3339.
 """
-PAGES = (course, lab, live, terminal, entry, diagram, join, room, membership, you)
+PAGES = (course, lab, live, terminal, editor, mesh, search, entry, diagram, join, room, membership, you)
 FOREVER = "public, max-age=31536000, immutable"
 
 
@@ -65,12 +84,15 @@ def create_app(
     judge: Judge | None = None,
     library: Library | None = None,
     shells: Shells | None = None,
+    mesh_view: MeshView | None = None,
+    manifests: Manifests | None = None,
     reset: Callable[[str], Awaitable[None]] | None = None,
 ) -> FastAPI:
     """The site as an ASGI app.
 
-    `judge`, `reset` (puts a lab back to its start), `library` and `shells` default to the cluster of
-    `settings.backend`, the labs below `settings.content` and shells on this machine; tests hand in their own. Raises
+    `judge`, `mesh_view` and `reset` (puts a lab back to its start) default to the cluster of `settings.backend`,
+    `library` to the labs below `settings.content`, `shells` to shells on this machine, `manifests` to kubectl; tests
+    hand in their own. Raises
     `assets.AssetsMissing` when the front end is not built and `database.DatabaseError` for a URL that means nothing; a
     database that cannot be opened is a `DatabaseError` at startup.
     """
@@ -109,6 +131,8 @@ def create_app(
         sessions=sessions,
         templates=templates,
         shells=opened,
+        mesh_view=mesh_view or _cluster_view(settings, opened),
+        manifests=manifests or Kubectl(_environment(settings)),
     )
     app = FastAPI(
         title="meshdojo",
@@ -141,13 +165,26 @@ def _cluster_judge(settings: Settings, course_library: CourseLibrary) -> Judge:
     )
 
 
-def _local_shells(settings: Settings) -> Shells:
+def _environment(settings: Settings) -> Environment:
     async def environment() -> Mapping[str, str]:
         from meshdojo.backends.select import open_backend
 
         return await open_backend(settings.backend, settings.instance).environment()
 
-    return LocalShells(settings.state_directory, environment, settings.call("up --detach"))
+    return environment
+
+
+def _local_shells(settings: Settings) -> Shells:
+    return LocalShells(settings.state_directory, _environment(settings), settings.call("up --detach"))
+
+
+def _cluster_view(settings: Settings, shells: Shells) -> MeshView:
+    def kubeconfig() -> Path:
+        from meshdojo.backends.select import open_backend
+
+        return open_backend(settings.backend, settings.instance).kubeconfig
+
+    return ClusterView(kubeconfig, shells.refresh)
 
 
 def own_shells(shells: Shells, library: Library) -> list[Shell]:
@@ -176,6 +213,7 @@ def _lifespan(site: Site) -> Callable[[FastAPI], AbstractAsyncContextManager[Non
                 yield
         finally:
             await site.hub.close()
+            await site.mesh_view.close()
             await site.shells.close()
             await site.database.bus.close()
             await site.database.engine.dispose()

@@ -10,6 +10,7 @@ import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from jinja2 import Environment
@@ -23,16 +24,16 @@ from meshdojo.course.markdown import QUIZ, TASK_PREFIX, WHY
 from meshdojo.course.markdown import Question as CourseQuestion
 from meshdojo.course.markdown import Section as CourseSection
 from meshdojo.web.markup import highlight, inline, safe
-from meshdojo.web.views import Chapter, Code, Diagram, Question, Section, TaskText
+from meshdojo.web.views import Chapter, Code, Definition, Diagram, Question, Section, TaskText
 
 _SUMMARY = re.compile(r"<details[^>]*>\s*<summary>(.*?)</summary>", re.DOTALL)
 _LAB_LINK = re.compile(r"(?:\.\./)?\d\d-([a-z][a-z0-9-]*)/(?:lab\.md)?(#.*)?")
 _OWN_DETAILS = re.compile(rf"Hint \d|{WHY}|Answer")
 
 
-def read_chapter(lab: Lab, templates: Environment) -> Chapter:
-    """The chapter of a lab."""
-    writer = Writer(templates)
+def read_chapter(lab: Lab, templates: Environment, glossary: Sequence[Definition] = ()) -> Chapter:
+    """The chapter of a lab; words of the glossary lead there from where the chapter first uses them."""
+    writer = Writer(templates, glossary)
     parts: list[Section | TaskText] = []
     tasks = 0
     for section in lab.sections:
@@ -95,8 +96,13 @@ class _Page:
         self.blocks.append(block)
         return f"<pre>{self.nonce}-{len(self.blocks) - 1}</pre>\n"
 
+    def keep_inline(self, block: Markup) -> str:
+        self.blocks.append(block)
+        return f"<span>{self.nonce}-{len(self.blocks) - 1}</span>"
+
     def put_back(self, html: Markup) -> Markup:
-        found = re.sub(rf"<pre>{self.nonce}-(\d+)</pre>", lambda match: self.blocks[int(match[1])], str(html))
+        pattern = rf"<(pre|span)>{self.nonce}-(\d+)</\1>"
+        found = re.sub(pattern, lambda match: self.blocks[int(match[2])], str(html))
         return Markup(found)  # noqa: S704 - sanitised text and blocks of our own templates
 
 
@@ -126,6 +132,11 @@ class _Renderer(RendererHTML):
     def html_inline(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
         return "" if tokens[idx].content.startswith("<!--") else str(escape(tokens[idx].content))
 
+    def term(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
+        """A word of the glossary."""
+        page: _Page = env["page"]
+        return page.keep_inline(self.macros.term(tokens[idx].content, tokens[idx].meta["definition"]))
+
     def _code(self, block: Code) -> Markup:
         html: Markup = self.macros.code(block)
         return html
@@ -134,7 +145,8 @@ class _Renderer(RendererHTML):
 class Writer:
     """Turns a chapter's Markdown into safe HTML."""
 
-    def __init__(self, templates: Environment) -> None:
+    def __init__(self, templates: Environment, glossary: Sequence[Definition] = ()) -> None:
+        self._terms = _Terms(glossary)
         self._markdown = MarkdownIt("commonmark", renderer_cls=_Renderer).enable(["table", "strikethrough"])
         renderer = self._markdown.renderer
         assert isinstance(renderer, _Renderer)
@@ -145,8 +157,52 @@ class Writer:
         page = _Page()
         tokens = _without_own_details(self._markdown.parse(text))
         _prepare(tokens)
+        self._terms.mark(tokens)
         html = self._markdown.renderer.render(tokens, self._markdown.options, {"page": page})
         return page.put_back(safe(html))
+
+
+class _Terms:
+    """Marks the words of the glossary in a chapter: each once, in running text, never inside a link."""
+
+    def __init__(self, glossary: Sequence[Definition]) -> None:
+        self._known = {form.lower(): term for term in glossary for form in term.forms}
+        forms = sorted(self._known, key=len, reverse=True)
+        self._pattern = re.compile(rf"(?<![\w/-])(?:{'|'.join(map(re.escape, forms))})(?![\w/-])", re.IGNORECASE)
+        self._used: set[str] = set()
+
+    def mark(self, tokens: list[Token]) -> None:
+        """Turn the first use of each word into a token of its own."""
+        if not self._known:
+            return
+        for before, token in pairwise(tokens):
+            if token.type == "inline" and before.type == "paragraph_open":
+                token.children = self._inline(token.children or [])
+
+    def _inline(self, children: list[Token]) -> list[Token]:
+        found: list[Token] = []
+        links = 0
+        for child in children:
+            links += (child.type == "link_open") - (child.type == "link_close")
+            found += self._text(child) if child.type == "text" and not links else [child]
+        return found
+
+    def _text(self, token: Token) -> list[Token]:
+        found: list[Token] = []
+        at = 0
+        for match in self._pattern.finditer(token.content):
+            term = self._known[match[0].lower()]
+            if term.id in self._used:
+                continue
+            self._used.add(term.id)
+            found += [_copy(token, token.content[at : match.start()]), Token("term", "", 0, content=match[0])]
+            found[-1].meta = {"definition": term}
+            at = match.end()
+        return [*found, _copy(token, token.content[at:])] if found else [token]
+
+
+def _copy(token: Token, text: str) -> Token:
+    return Token("text", "", 0, content=text, level=token.level)
 
 
 def _without_own_details(tokens: list[Token]) -> list[Token]:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from jinja2 import Environment
 
 from meshdojo.course.content import content_root
 from meshdojo.course.errors import CourseError
+from meshdojo.course.glossary import NAME as GLOSSARY
+from meshdojo.course.glossary import Term, read_glossary
 from meshdojo.course.lab import BASE, Lab, load_lab
-from meshdojo.web.chapter import read_chapter
-from meshdojo.web.views import BrokenChapter, Chapter
+from meshdojo.web.chapter import Writer, read_chapter, slug
+from meshdojo.web.search import plain
+from meshdojo.web.views import BrokenChapter, Chapter, Definition
+
+log = logging.getLogger(__name__)
 
 _Stamp = tuple[tuple[str, int, int], ...]
 
@@ -21,6 +27,7 @@ class CourseLibrary:
     def __init__(self, templates: Environment, root: Path | None = None) -> None:
         self.directory = (root or content_root()) / "labs"
         self._templates = templates
+        self._glossary: tuple[tuple[int, int], tuple[Definition, ...]] | None = None
         self._known: dict[Path, tuple[_Stamp, tuple[Lab, Chapter] | BrokenChapter]] = {}
 
     def chapters(self) -> tuple[Chapter, ...]:
@@ -31,6 +38,28 @@ class CourseLibrary:
     def broken(self) -> tuple[BrokenChapter, ...]:
         """The labs that cannot, and why."""
         return tuple(found for found in self._read() if isinstance(found, BrokenChapter))
+
+    def glossary(self) -> tuple[Definition, ...]:
+        """The words of the course; () when there are none, or the file has a mistake (`meshdojo labs` says which)."""
+        path = self.directory / GLOSSARY
+        try:
+            status = path.stat()
+        except OSError:
+            return ()
+        stamp = (status.st_mtime_ns, status.st_size)
+        if self._glossary is None or self._glossary[0] != stamp:
+            try:
+                terms = read_glossary(self.directory)
+            except CourseError as error:
+                log.warning("%s", error)
+                terms = ()
+            self._glossary = (stamp, tuple(self._definition(term) for term in terms))
+            self._known.clear()  # chapters lead to it
+        return self._glossary[1]
+
+    def _definition(self, term: Term) -> Definition:
+        html = Writer(self._templates).html(term.meaning)
+        return Definition(slug(term.name), term.name, term.forms, html, plain(html))
 
     def checks(self, name: str) -> dict[str, tuple[str, ...]]:
         """The tasks of a lab, each with the ids of its checks; {} when there is no such lab."""
@@ -54,7 +83,7 @@ class CourseLibrary:
     def _load(self, folder: Path) -> tuple[Lab, Chapter] | BrokenChapter:
         try:
             lab = load_lab(folder)
-            return lab, read_chapter(lab, self._templates)
+            return lab, read_chapter(lab, self._templates, self.glossary())
         except CourseError as error:
             return BrokenChapter(folder.name, str(error))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Protocol
 
 from meshdojo.errors import UserError
@@ -134,6 +135,14 @@ class Shells(Protocol):
 
     def of(self, learner: int, lab: str) -> Sequence[Shell]:
         """The learner's shells for a lab, in the order in which they were opened."""
+        ...
+
+    def folder(self, lab: str) -> Path | None:
+        """Where the shells of a lab start, when that is on this machine."""
+        ...
+
+    async def refresh(self) -> None:
+        """The lab's environment may have changed (Istio was installed): let shells that are open know."""
         ...
 
     async def discard(self, shell: Shell) -> None:

@@ -46,6 +46,17 @@ class Section:
 
 
 @dataclass(frozen=True)
+class Definition:
+    """A word of the glossary: its id on the page, its forms, and what it means (`words`: the same as plain text)."""
+
+    id: str
+    name: str
+    forms: tuple[str, ...]
+    html: Markup
+    words: str
+
+
+@dataclass(frozen=True)
 class TaskText:
     """A task as the chapter tells it. `number` counts from 1 within the lab; `why` is for afterwards ('' for none)."""
 

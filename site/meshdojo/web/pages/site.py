@@ -19,7 +19,9 @@ from meshdojo.web.database import Database
 from meshdojo.web.desks import Desks
 from meshdojo.web.limits import Limits
 from meshdojo.web.live import Hub, MeshStatus
+from meshdojo.web.manifests import Manifests
 from meshdojo.web.members import Members
+from meshdojo.web.mesh import MeshView
 from meshdojo.web.progress import Progress
 from meshdojo.web.reporter import Reporter
 from meshdojo.web.rooms import Rooms
@@ -28,7 +30,7 @@ from meshdojo.web.security import is_owner
 from meshdojo.web.sessions import Session, Sessions
 from meshdojo.web.settings import Settings
 from meshdojo.web.shells import Shells
-from meshdojo.web.views import BrokenChapter, Chapter, mesh_label
+from meshdojo.web.views import BrokenChapter, Chapter, Definition, mesh_label
 from meshdojo.web.workshops import Workshops
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
@@ -45,6 +47,10 @@ class Library(Protocol):
 
     def broken(self) -> tuple[BrokenChapter, ...]:
         """The labs that cannot."""
+        ...
+
+    def glossary(self) -> tuple[Definition, ...]:
+        """The words of the course."""
         ...
 
 
@@ -68,6 +74,8 @@ class Site:
     sessions: Sessions
     templates: Environment
     shells: Shells
+    mesh_view: MeshView
+    manifests: Manifests
 
     def chapter(self, name: str) -> Chapter | None:
         """The chapter of this name."""
