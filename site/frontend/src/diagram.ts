@@ -9,6 +9,7 @@ const holder = document.getElementById("diagram") as HTMLElement;
 
 window.addEventListener("message", (event: MessageEvent<DrawRequest>) => {
   if (event.source !== window.parent || event.origin !== window.location.origin) return;
+  if (!event.data.colours) return; // a message of somebody else, such as a tool that looks into every frame
   void draw(event.data).then((reply) => window.parent.postMessage(reply, window.location.origin));
 });
 window.addEventListener("resize", () => window.parent.postMessage(size(), window.location.origin));

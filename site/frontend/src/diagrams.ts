@@ -50,6 +50,7 @@ function frame(figure: HTMLElement): void {
   window.addEventListener("message", (event: MessageEvent<DrawReply | "ready">) => {
     if (event.source !== element.contentWindow || event.origin !== window.location.origin) return;
     if (event.data === "ready") draw();
+    else if (typeof event.data.height !== "number") return; // not ours
     else if (!event.data.error) {
       element.height = String(event.data.height);
       figure.dataset["drawn"] = "yes";

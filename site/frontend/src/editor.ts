@@ -7,7 +7,7 @@ import { HighlightStyle, bracketMatching, indentOnInput, indentUnit, syntaxHighl
 import { type Diagnostic, forceLinting, lintGutter, lintKeymap, linter } from "@codemirror/lint";
 import { unifiedMergeView } from "@codemirror/merge";
 import { highlightSelectionMatches, searchKeymap } from "@codemirror/search";
-import { EditorState, type Extension } from "@codemirror/state";
+import { EditorState, type Extension, StateEffect } from "@codemirror/state";
 import { EditorView, drawSelection, highlightActiveLine, hoverTooltip, keymap, lineNumbers } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
 import { type Document, LineCounter, type Node, isMap, isSeq, parseAllDocuments } from "yaml";
@@ -46,6 +46,9 @@ interface Applied {
   said: string;
   complaints: string;
 }
+
+// The server has answered: what it complains of is to be marked.
+const answered = StateEffect.define<null>();
 
 let view: EditorView | undefined;
 let mounted: Promise<void> | undefined;
@@ -96,7 +99,10 @@ function stateOf(text: string): EditorState {
       yaml(),
       autocompletion({ override: [complete], icons: false }),
       hoverTooltip(explain),
-      linter(lint, { delay: 300 }),
+      linter(lint, {
+        delay: 300,
+        needsRefresh: (update) => update.transactions.some((one) => one.effects.some((effect) => effect.is(answered))),
+      }),
       looks,
       EditorView.contentAttributes.of({ "aria-label": "Manifest, YAML. F6 leads out of it, Escape and Tab too." }),
       EditorView.updateListener.of((update) => {
@@ -355,6 +361,7 @@ function showComplaints(text: string, found: Part[], answers: Applied[]): void {
     return part ? complaintsAt(part, answer.complaints, answer.ok ? "warning" : "error") : [];
   });
   fromServer = { text, diagnostics };
+  view?.dispatch({ effects: answered.of(null) });
   if (view) forceLinting(view);
 }
 

@@ -92,9 +92,8 @@ def create_app(
 
     `judge`, `mesh_view` and `reset` (puts a lab back to its start) default to the cluster of `settings.backend`,
     `library` to the labs below `settings.content`, `shells` to shells on this machine, `manifests` to kubectl; tests
-    hand in their own. Raises
-    `assets.AssetsMissing` when the front end is not built and `database.DatabaseError` for a URL that means nothing; a
-    database that cannot be opened is a `DatabaseError` at startup.
+    hand in their own. Raises `assets.AssetsMissing` when the front end is not built and `database.DatabaseError` for a
+    URL that means nothing; a database that cannot be opened is a `DatabaseError` at startup.
     """
     assets = Assets()
     templates = environment(assets, settings.call)
