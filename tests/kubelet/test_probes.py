@@ -7,6 +7,8 @@ import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import grpc
+import grpc.aio
 import pytest
 
 from meshdojo.cluster.client import Object
@@ -92,13 +94,53 @@ def test_http_failure(answer: bytes | None, words: str) -> None:
         (http("nosuch"), "couldn't find port: nosuch"),
         ({"exec": {"command": ["false"]}}, "oh\n"),
         ({"exec": {"command": ["slow"]}, "timeoutSeconds": 2}, 'command timed out: "slow" timed out after 2s'),
-        ({"grpc": {"port": 1}}, "grpc probes do not exist in this cluster; use httpGet, tcpSocket or exec"),
+        (
+            {"grpc": {"port": 1}, "timeoutSeconds": 9},
+            'timeout: failed to connect service "127.0.0.1:1" within 9s: context deadline exceeded',
+        ),
     ],
 )
 def test_other_failures(probe: Object, words: str) -> None:
     with pytest.raises(ProbeError) as raised:
         asyncio.run(check(probe, target()))
     assert str(raised.value) == words
+
+
+@pytest.mark.parametrize(
+    ("service", "words"),
+    [
+        ("", ""),
+        ("well", ""),
+        ("ill", 'service unhealthy (responded with "NOT_SERVING")'),
+        ("other", "error: this server does not implement the grpc health protocol (grpc.health.v1.Health): "),
+    ],
+)
+def test_a_probe_by_grpc(service: str, words: str) -> None:
+    answers = {b"": b"\x08\x01", b"\x0a\x04well": b"\x08\x01", b"\x0a\x03ill": b"\x08\x02"}
+
+    async def answer(request: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
+        if request not in answers:
+            await context.abort(grpc.StatusCode.UNIMPLEMENTED, "unknown service")
+        return answers[request]
+
+    async def scenario() -> None:
+        running = grpc.aio.server()
+        handler = grpc.unary_unary_rpc_method_handler(answer)
+        health = grpc.method_handlers_generic_handler("grpc.health.v1.Health", {"Check": handler})
+        running.add_generic_rpc_handlers((health,))
+        port = running.add_insecure_port(f"{HOST}:0")
+        await running.start()
+        try:
+            await check({"grpc": {"port": port, "service": service}, "timeoutSeconds": 20}, target())
+        finally:
+            await running.stop(None)
+
+    if not words:
+        asyncio.run(scenario())
+        return
+    with pytest.raises(ProbeError) as raised:
+        asyncio.run(scenario())
+    assert str(raised.value).startswith(words)
 
 
 def test_exec_success() -> None:
