@@ -38,15 +38,16 @@ def run(invocation: Invocation) -> int:
         one for one in analyze(world) if _in_scope(one, namespace) and not _suppressed(one, invocation["suppress"])
     ]
     _print([one for one in found if one.level in shown], invocation["output"])
-    subject = _subject(invocation, namespace)
+    target = f"namespace: {namespace}" if namespace else "all namespaces"
     if any(one.level in failing for one in found):
         raise CommandError(
-            f"Analyzers found issues when analyzing {subject}.\n"
+            f"Analyzers found issues when analyzing {target}.\n"
             f"See {DOCUMENTATION} for more information about causes and resolutions.",
             FOUND_CODE,
         )
     if not found:
-        print(f"\n✔ No validation issues found when analyzing {subject}.", file=sys.stderr)
+        print(flush=True)
+        print(f"✔ No validation issues found when analyzing{_subject(invocation.arguments, target)}", file=sys.stderr)
     return 0
 
 
@@ -67,7 +68,9 @@ def _world(invocation: Invocation) -> tuple[World, str]:
     ]
     everywhere = bool(invocation["all-namespaces"])
     if not invocation["use-kube"]:
-        return World.of((), given, complete=False), "" if everywhere else str(invocation["namespace"])
+        # As on a cluster, only one namespace is looked at unless all are asked for.
+        where = str(invocation["namespace"] or "default")
+        return World.of((), _placed(given, where), complete=False), "" if everywhere else where
     objects, namespace = cluster.run(invocation, lambda client: _objects(client, invocation))
     return World.of(objects, _placed(given, namespace)), "" if everywhere else namespace
 
@@ -127,7 +130,8 @@ def _print(found: list[Message], output: str) -> None:
             print(one)
 
 
-def _subject(invocation: Invocation, namespace: str) -> str:
-    if invocation.arguments:
-        return ", ".join(invocation.arguments)
-    return f"namespace: {namespace}" if namespace else "all namespaces"
+def _subject(files: list[str], target: str) -> str:
+    """The files, where some were given; several in a list of their own."""
+    if len(files) > 1:
+        return "".join([":", *(f"\n  - {name}" for name in files)])
+    return f" {files[0] if files else target}."

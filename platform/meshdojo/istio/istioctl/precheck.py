@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 
 from meshdojo.cluster.http import HTTPClient
 from meshdojo.istio.istioctl import cluster
@@ -19,8 +20,8 @@ def run(invocation: Invocation) -> int:
         for problem in problems:
             print(problem)
         raise CommandError("Issues found when checking the cluster. Istio may not be safe to install or upgrade.")
-    print("✔ No issues found when checking the cluster. Istio is safe to install or upgrade!")
-    print("  To get started, check out https://istio.io/latest/docs/setup/getting-started/.")
+    print("✔ No issues found when checking the cluster. Istio is safe to install or upgrade!", file=sys.stderr)
+    print("  To get started, check out https://istio.io/latest/docs/setup/getting-started/.", file=sys.stderr)
     return 0
 
 
