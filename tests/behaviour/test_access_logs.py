@@ -101,5 +101,5 @@ spec:
     _, entry = traced(world, "http://deaf/")
     assert entry.verdict == "503 - via_upstream"
     [server] = world.log("server", entry.id)
-    assert (server.status, server.flags) == ("503", "UF")
+    assert (server.status, server.flags, server.cluster) == ("503", "URX,UF", "inbound|9999||")
     assert server.details.startswith("upstream_reset_before_response_started{remote_connection_failure")

@@ -43,10 +43,8 @@ def test_counters_count(world: World) -> None:
 
 def test_the_pages_that_people_look_at(world: World) -> None:
     assert f"outbound|80||{HOST}::default_priority::max_connections::4294967295" in world.admin("client", "clusters")
-    dump = json.loads(
-        world.admin("client", "config_dump?resource=dynamic_active_clusters&name_regex=.*server.{NAMESPACE}.*")
-    )
-    [cluster] = [one["cluster"] for one in dump["configs"]]
+    query = f"config_dump?resource=dynamic_active_clusters&name_regex=.*server.{NAMESPACE}.*"
+    [cluster] = [one["cluster"] for one in json.loads(world.admin("client", query))["configs"]]
     assert cluster["name"] == f"outbound|80||{HOST}"
     assert json.loads(world.admin("client", "server_info"))["state"] == "LIVE"
     assert "  router: warning" in world.admin("client", "logging?router=warning", "POST")

@@ -139,5 +139,6 @@ spec:
     answer = world.get("http://server/", {"host": "nobody.example", "x-request-id": request_id})
     [entry] = world.log("client", request_id)
     assert answer.status == 503
-    assert "delayed connect error: Connection refused" in answer.body
-    assert (entry.status, entry.flags) == ("503", "URX,UF")
+    reason = "retried and the latest reset reason: remote connection failure"
+    assert answer.body == f"upstream connect error or disconnect/reset before headers. {reason}"
+    assert (entry.status, entry.flags, entry.upstream) == ("503", "URX,UF", "127.0.0.1:9")
