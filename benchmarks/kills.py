@@ -170,7 +170,8 @@ async def _replace_restarted(environment: Environment) -> None:
     async with HTTPClient.from_kubeconfig(environment.kubeconfig) as client:
         for pod in (await client.list("pods", NAMESPACE, labels="app=victim")).items:
             if any(one["restartCount"] for one in pod["status"].get("containerStatuses") or ()):
-                await client.delete("pods", pod["metadata"]["name"], NAMESPACE, grace_seconds=0)
+                # Gracefully: the object goes after its processes, so no later victim is of a pod that is no more.
+                await client.delete("pods", pod["metadata"]["name"], NAMESPACE, grace_seconds=1)
     await healed(environment)
 
 
