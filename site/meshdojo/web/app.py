@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from importlib.metadata import version
 from pathlib import Path
 
@@ -44,6 +44,7 @@ from meshdojo.web.pages import (
     mesh,
     room,
     search,
+    signin,
     terminal,
     you,
 )
@@ -57,6 +58,7 @@ from meshdojo.web.security import Guard
 from meshdojo.web.sessions import Sessions
 from meshdojo.web.settings import Settings
 from meshdojo.web.shells import Shell, Shells
+from meshdojo.web.webhook import Sender
 from meshdojo.web.workshops import Workshops
 
 API = (account_api, course_api, workshops_api, desk_api)
@@ -65,7 +67,7 @@ API_DESCRIPTION = """What the site's own pages and the command line use.
 A program sends a personal token (`Authorization: Bearer mdj_…`), made on the page "You" or by `POST /api/v1/me/tokens`.
 A page sends its session's cookie, and with everything but a read the header `X-CSRF-Token`. Times are RFC 3339.
 """
-PAGES = (course, lab, live, terminal, editor, mesh, search, entry, diagram, join, room, membership, you)
+PAGES = (course, lab, live, terminal, editor, mesh, search, entry, diagram, join, room, membership, you, signin)
 FOREVER = "public, max-age=31536000, immutable"
 
 
@@ -186,6 +188,11 @@ def _cluster_view(settings: Settings, shells: Shells) -> MeshView:
     return ClusterView(kubeconfig, shells.refresh)
 
 
+def _sending(site: Site) -> AbstractAsyncContextManager[None]:
+    webhook = site.settings.webhook
+    return Sender(site.database, webhook).sending() if webhook else nullcontext()
+
+
 def own_shells(shells: Shells, library: Library) -> list[Shell]:
     """The terminals that the owner of this machine has open."""
     return [shell for chapter in library.chapters() for shell in shells.of(LOCAL_LEARNER, chapter.name)]
@@ -208,7 +215,12 @@ def _lifespan(site: Site) -> Callable[[FastAPI], AbstractAsyncContextManager[Non
         await migrate(site.database.engine)
         await site.database.bus.start()
         try:
-            async with site.sessions.following(), site.desks.keeping_presence(), site.reporter.attending():
+            async with (
+                site.sessions.following(),
+                site.desks.keeping_presence(),
+                site.reporter.attending(),
+                _sending(site),
+            ):
                 yield
         finally:
             await site.hub.close()

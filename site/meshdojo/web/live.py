@@ -258,6 +258,11 @@ class Hub:
             if live:
                 live.leave(changed, self._linger)
 
+    @property
+    def watching(self) -> int:
+        """How many live streams are open."""
+        return len(self._watchers)
+
     def wake(self) -> None:
         """Have every page look again."""
         for changed in self._watchers:

@@ -135,7 +135,7 @@ def _is_local(host: str) -> bool:
 
 
 def from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
-    """The settings that are secrets, or too many for a command line: see docs/security.md. Raises ValueError."""
+    """The settings that are secrets, or too many for a command line: see docs/site-security.md. Raises ValueError."""
     found: dict[str, Any] = {"secret": environment.get("MESHDOJO_SECRET", "")}
     if issuer := environment.get("MESHDOJO_OIDC_ISSUER", ""):
         client = environment.get("MESHDOJO_OIDC_CLIENT_ID", "")

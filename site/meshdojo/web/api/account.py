@@ -6,12 +6,15 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Path, Response
+from fastapi.responses import PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, Field
 
 from meshdojo.web.accounts import Person as Account
 from meshdojo.web.accounts import Role, TokenFacts
 from meshdojo.web.api.common import CHANGES, ERRORS, SIGNED_IN, CurrentSite, Input, Key, Number
-from meshdojo.web.security import Admin, Person
+from meshdojo.web.metrics import exposition
+from meshdojo.web.security import Admin, Leader, Person
 
 router = APIRouter(prefix="/api/v1", tags=["account"], responses=ERRORS)
 
@@ -73,6 +76,12 @@ class RoleIn(Input):
     """The role to give."""
 
     role: Role
+
+
+@router.get("/metrics", dependencies=SIGNED_IN, response_class=PlainTextResponse)
+async def metrics(site: CurrentSite, session: Leader) -> PlainTextResponse:
+    """For Prometheus, with a personal token of an instructor's: attempts, passes, members, messages, requests."""
+    return PlainTextResponse(await exposition(site.database, site.hub.watching), media_type=CONTENT_TYPE_LATEST)
 
 
 TokenId = Annotated[str, Path(max_length=32)]

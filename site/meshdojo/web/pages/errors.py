@@ -24,6 +24,7 @@ HEADINGS = {
     405: "That was not allowed",
     409: "That is not possible now",
     429: "Too many tries",
+    502: "The provider does not answer",
     422: "That could not be read",
     500: "Something broke on our side",
 }
