@@ -17,10 +17,20 @@ async def you(request: Request, site: CurrentSite, session: Person) -> HTMLRespo
     return site.page(
         request,
         "you.html",
+        browser_name=browser_name,
         sessions=await site.sessions.all(session.learner),
         tokens=await site.accounts.tokens(session.learner),
         member=await site.members.current(session.learner),
     )
+
+
+def browser_name(agent: str) -> str:
+    """A browser as people call it: 'Firefox on Linux'; what is not known is shown as it calls itself."""
+    browsers = {"Edg/": "Edge", "Firefox/": "Firefox", "Chrome/": "Chrome", "Safari/": "Safari"}
+    systems = {"Android": "Android", "iPhone": "iPhone", "Windows": "Windows", "Mac OS": "macOS", "Linux": "Linux"}
+    browser = next((name for mark, name in browsers.items() if mark in agent), "")
+    system = next((name for mark, name in systems.items() if mark in agent), "")
+    return f"{browser} on {system}" if browser and system else agent or "A program"
 
 
 @router.get("/people", response_class=HTMLResponse)
