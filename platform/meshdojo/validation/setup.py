@@ -92,7 +92,8 @@ async def _restored(
             same = key in prints and before.manifests.get(key) == prints[key]
             if same or (before.lab == start.lab and is_automatic(key)):
                 exact[key] = obj
-    wanted = Wanted(exact, manifests, before.state if before else None, start.fresh, backend.owned)
+    known = known_before(before, start.lab) if before else None
+    wanted = Wanted(exact, manifests, known, start.fresh, backend.owned)
     try:
         state = await restore(client, wanted, progress)
     except Refused as error:
@@ -100,6 +101,17 @@ async def _restored(
     await _probe(client)  # the record lies beside it
     await records.write(client, Record(start.lab, state, prints))
     return state
+
+
+def known_before(before: Record, lab: str) -> State:
+    """The recorded state, as far as it counts for `lab`.
+
+    The pods of another lab do not: their logs and counters tell of what was done there. As none is what it was, all are
+    replaced.
+    """
+    if before.lab == lab:
+        return before.state
+    return replace(before.state, pods=tuple(replace(pod, fingerprint="") for pod in before.state.pods))
 
 
 def _at_its_place(lab: Lab | None, manifest: Object, error: Exception) -> UserError:
