@@ -15,9 +15,9 @@ from meshdojo.web.settings import Settings
 pytestmark = pytest.mark.anyio
 
 
-async def type_command(page: Page, command: str) -> None:
-    """Type into the terminal that is shown, once its prompt is there."""
-    await expect(shown_terminal(page).locator(".xterm-rows")).to_contain_text("split", timeout=60_000)
+async def type_command(page: Page, command: str, prompt: str = "split") -> None:
+    """Type into the terminal that is shown, once its prompt (the folder of the lab) is there."""
+    await expect(shown_terminal(page).locator(".xterm-rows")).to_contain_text(prompt, timeout=60_000)
     await shown_terminal(page).locator("textarea").focus()
     await page.keyboard.type(command)
     await page.keyboard.press("Enter")

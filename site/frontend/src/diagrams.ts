@@ -25,7 +25,7 @@ export function drawDiagrams(root: ParentNode): void {
         frame(entry.target);
       }
     },
-    { rootMargin: "600px", root: scroller() },
+    { rootMargin: "150px", root: scroller() },
   );
   for (const figure of figures) {
     figure.dataset["drawn"] = "";

@@ -1,8 +1,8 @@
 // The mesh pane (an island): the live graph, one node closely, the traffic switch, one request hop by hop.
-// Nodes are ordinary buttons, laid out by dagre over a drawing of the ways between them: they can be read, focused and
-// styled like everything else on the page.
-import { Graph, layout } from "@dagrejs/dagre";
+// Nodes are ordinary buttons over a drawing of the ways between them: they can be read, focused and styled like everything
+// else on the page.
 import { announce } from "./dom";
+import { type Placed, type Point, place as placeNodes } from "./layered";
 import { showDetails } from "./meshdetails";
 import { type Picture, type MeshNode, type Way, percent, rate } from "./meshtypes";
 import { serveTools, showTraffic } from "./meshtools";
@@ -178,7 +178,7 @@ function place(now: Picture): void {
   const ways = now.ways.map((way) => [way.source, way.target] as const);
   const wanted = JSON.stringify([sizes, ways, across]);
   const graph = layoutOf(sizes, ways, across);
-  const { width = 0, height = 0 } = graph.graph() as { width?: number; height?: number };
+  const { width, height } = graph;
   const scale = Math.max(LEAST_SCALE, Math.min(1, (box.width - 24) / width, (box.height - 44) / height));
   const canvas = view.querySelector(".mesh-canvas") as HTMLElement;
   canvas.style.width = `${width}px`;
@@ -187,7 +187,7 @@ function place(now: Picture): void {
   canvas.style.marginInline = `${Math.max(12, (box.width - width * scale) / 2)}px`;
   canvas.style.marginBlock = `${Math.max(8, (box.height - 32 - height * scale) / 2)}px`;
   for (const node of nodes) {
-    const at = graph.node(node.id) as { x: number; y: number; width: number; height: number };
+    const at = graph.node(node.id);
     const element = card(node.id);
     element.style.translate = `${at.x - at.width / 2}px ${at.y - at.height / 2}px`;
   }
@@ -195,31 +195,17 @@ function place(now: Picture): void {
   shape = wanted;
 }
 
-let cached: { key: string; graph: InstanceType<typeof Graph> } | undefined;
+let cached: { key: string; graph: Placed } | undefined;
 
-function layoutOf(
-  sizes: (readonly [string, number, number])[],
-  ways: (readonly [string, string])[],
-  across: boolean,
-): InstanceType<typeof Graph> {
+function layoutOf(sizes: (readonly [string, number, number])[], ways: (readonly [string, string])[], across: boolean): Placed {
   const key = JSON.stringify([sizes, ways, across]);
   if (cached?.key === key) return cached.graph;
-  const graph = new Graph();
-  graph.setGraph({ rankdir: across ? "LR" : "TB", nodesep: 18, ranksep: across ? 66 : 52, edgesep: 12, marginx: 2, marginy: 2 });
-  graph.setDefaultEdgeLabel(() => ({}));
-  for (const [id, width, height] of sizes) graph.setNode(id, { width, height });
-  for (const [source, target] of ways) if (source !== target) graph.setEdge(source, target, {});
-  layout(graph);
+  const graph = placeNodes(sizes, ways.filter(([source, target]) => source !== target), across, across ? 76 : 52);
   cached = { key, graph };
   return graph;
 }
 
-interface Point {
-  x: number;
-  y: number;
-}
-
-function drawWays(now: Picture, graph: InstanceType<typeof Graph>, width: number, height: number, anew: boolean): void {
+function drawWays(now: Picture, graph: Placed, width: number, height: number, anew: boolean): void {
   const svg = view.querySelector("svg") as SVGSVGElement;
   const labels = view.querySelector(".mesh-labels") as HTMLElement;
   svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
@@ -231,7 +217,7 @@ function drawWays(now: Picture, graph: InstanceType<typeof Graph>, width: number
   }
   now.ways.forEach((way, index) => {
     if (way.source === way.target) return;
-    const points = (graph.edge(way.source, way.target) as { points: Point[] }).points;
+    const points = graph.way(way.source, way.target);
     let line = svg.children[index] as SVGPathElement | undefined;
     if (!line) {
       line = document.createElementNS(SVG, "path");
@@ -244,7 +230,7 @@ function drawWays(now: Picture, graph: InstanceType<typeof Graph>, width: number
     if (!label) {
       label = document.createElement("span");
       labels.append(label);
-      const middle = points[Math.floor(points.length / 2)] ?? { x: 0, y: 0 };
+      const middle = half(points);
       label.style.translate = `calc(${middle.x}px - 50%) calc(${middle.y}px - 50%)`;
     }
     label.className = `way-label${way.errors ? " way-label-bad" : ""}${way.rate || way.mtls !== null ? "" : " way-label-none"}`;
@@ -258,18 +244,26 @@ function drawWays(now: Picture, graph: InstanceType<typeof Graph>, width: number
   });
 }
 
-/** A soft line through the points. */
+/** Half of the way, where its label stands. */
+function half(points: Point[]): Point {
+  const at = (points.length - 1) / 2;
+  const [left, right] = [points[Math.floor(at)], points[Math.ceil(at)]];
+  return { x: ((left?.x ?? 0) + (right?.x ?? 0)) / 2, y: ((left?.y ?? 0) + (right?.y ?? 0)) / 2 };
+}
+
+/** A soft line through the points, that leaves and arrives straight. */
 function curve(points: Point[]): string {
   const [first, ...rest] = points;
   if (!first) return "";
   let path = `M${first.x},${first.y}`;
-  for (let index = 0; index < rest.length - 1; index++) {
-    const at = rest[index] as Point;
-    const next = rest[index + 1] as Point;
-    const end = index === rest.length - 2 ? next : { x: (at.x + next.x) / 2, y: (at.y + next.y) / 2 };
-    path += `Q${at.x},${at.y} ${end.x},${end.y}`;
+  let from = first;
+  for (const to of rest) {
+    const level = Math.abs(to.x - from.x) > Math.abs(to.y - from.y);
+    const [x, y] = [(from.x + to.x) / 2, (from.y + to.y) / 2];
+    path += level ? `C${x},${from.y} ${x},${to.y} ${to.x},${to.y}` : `C${from.x},${y} ${to.x},${y} ${to.x},${to.y}`;
+    from = to;
   }
-  return rest.length === 1 ? `${path}L${(rest[0] as Point).x},${(rest[0] as Point).y}` : path;
+  return path;
 }
 
 function html(tag: string, name: string, content: string | HTMLElement[]): HTMLElement {
