@@ -14,23 +14,40 @@ export interface DrawReply {
 
 const TOKENS = ["ink", "ink-2", "ink-3", "paper", "canvas", "line", "line-strong", "accent", "accent-soft"];
 
+// What can be seen is drawn at once; what is near, from the first movement on: the first page stays light.
+const NEAR = "600px";
+let margin = "0px";
+let observer: IntersectionObserver | undefined;
+
 export function drawDiagrams(root: ParentNode): void {
   const figures = root.querySelectorAll<HTMLElement>("[data-diagram]:not([data-drawn])");
   if (!figures.length) return;
-  const observer = new IntersectionObserver(
-    (entries) => {
-      for (const entry of entries) {
-        if (!entry.isIntersecting || !(entry.target instanceof HTMLElement)) continue;
-        observer.unobserve(entry.target);
-        frame(entry.target);
-      }
-    },
-    { rootMargin: "150px", root: scroller() },
-  );
+  if (!observer) document.addEventListener("scroll", lookAhead, { capture: true, once: true, passive: true });
+  observer ??= watching();
   for (const figure of figures) {
     figure.dataset["drawn"] = "";
     observer.observe(figure);
   }
+}
+
+function watching(): IntersectionObserver {
+  return new IntersectionObserver(
+    (entries, own) => {
+      for (const entry of entries) {
+        if (!entry.isIntersecting || !(entry.target instanceof HTMLElement)) continue;
+        own.unobserve(entry.target);
+        if (!entry.target.querySelector("iframe")) frame(entry.target);
+      }
+    },
+    { rootMargin: margin, root: scroller() },
+  );
+}
+
+function lookAhead(): void {
+  margin = NEAR;
+  observer?.disconnect();
+  observer = watching();
+  for (const figure of document.querySelectorAll("[data-diagram]:not([data-drawn=yes])")) observer.observe(figure);
 }
 
 /** What scrolls: a margin around the window does not reach into an element that scrolls by itself. */
