@@ -11,7 +11,6 @@ export function serveKeys(): void {
   const help = document.querySelector<HTMLDialogElement>("[data-help]");
   const opener = document.querySelector<HTMLElement>("[data-help-open]");
   if (!help || !opener) return;
-  opener.hidden = false;
   opener.addEventListener("click", () => help.showModal());
   serveChoice(help.querySelector("[data-single-keys]"), SINGLE, true, () => undefined);
   serveChoice(help.querySelector("[data-read-aloud]"), ALOUD, false, (on) => {
