@@ -181,6 +181,7 @@ function place(now: Picture): void {
   const { width, height } = graph;
   const scale = Math.max(LEAST_SCALE, Math.min(1, (box.width - 24) / width, (box.height - 44) / height));
   const canvas = view.querySelector(".mesh-canvas") as HTMLElement;
+  canvas.toggleAttribute("data-down", !across);
   canvas.style.width = `${width}px`;
   canvas.style.height = `${height}px`;
   canvas.style.transform = `scale(${scale})`;
