@@ -97,7 +97,7 @@ async def page(settings: Settings) -> None:
 
 async def echo(settings: Settings) -> list[float]:
     """Seconds from a key to its echo, over the site."""
-    async with httpx.AsyncClient(base_url=settings.url, follow_redirects=True) as client:
+    async with httpx.AsyncClient(base_url=settings.url, follow_redirects=True, timeout=60) as client:
         text = (await client.get("/", params={"token": settings.token})).text
         token = text.split('name="csrf-token" content="', 1)[1].split('"', 1)[0]
         answer = await client.post("/labs/canary/shells", json={}, headers={"X-CSRF-Token": token})

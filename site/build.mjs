@@ -22,7 +22,6 @@ const entries = {
   "room-style": "frontend/styles/room.css",
   logo: "frontend/logo.svg",
   geist: "@fontsource-variable/geist/files/geist-latin-wght-normal.woff2",
-  "geist-mono": "@fontsource-variable/geist-mono/files/geist-mono-latin-wght-normal.woff2",
 };
 
 // What templates ask for -> the entry that makes it.
@@ -37,7 +36,6 @@ const names = {
   "room.css": "room-style.css",
   "logo.svg": "logo.svg",
   "geist.woff2": "geist.woff2",
-  "geist-mono.woff2": "geist-mono.woff2",
 };
 
 // xterm.js writes <style> elements and style attributes, which our Content-Security-Policy forbids. The same text can go

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 import pytest
 from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]
 from playwright.async_api import Browser, ConsoleMessage, Page, expect
@@ -244,3 +247,21 @@ async def test_the_first_page_is_light_and_stands_still(
             })"""
         )
         assert shift < 0.01
+
+
+async def test_every_chapter_of_the_course_is_light(settings: Settings, judge: FakeJudge, chromium: Browser) -> None:
+    """Before a terminal or the editor is opened: what goes over the wire until the graph is there."""
+    async with served(replace(settings, content=None), judge) as client:
+        labs = re.findall(r'class="step-title"><a href="(/labs/[^"]+)"', (await client.get("/")).text)
+        assert len(labs) >= 7
+        for lab in labs:
+            page, _ = await opened(chromium, settings.entry_url)
+            session = await page.context.new_cdp_session(page)
+            await session.send("Network.enable")
+            await session.send("Network.setCacheDisabled", {"cacheDisabled": True})
+            sizes: list[float] = []
+            session.on("Network.loadingFinished", lambda event, sizes=sizes: sizes.append(event["encodedDataLength"]))
+            await page.goto(f"{settings.url}{lab}", wait_until="load")
+            await expect(page.locator(".mesh-source")).to_contain_text("Numbers")
+            assert sum(sizes) < 100_000, lab
+            await page.context.close()

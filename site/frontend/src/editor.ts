@@ -15,7 +15,7 @@ import { announce } from "./dom";
 import { make } from "./meshtypes";
 import { type Kind, type Schema, kindOf, misfits, schemaAt, typeOf } from "./schema";
 import { ask, words } from "./server";
-import { lab } from "./work";
+import { lab, loadStyle } from "./work";
 import { type Path, documentAround, placeAt } from "./yamlpath";
 
 const DRAFT = `meshdojo-draft-${lab()}`;
@@ -73,6 +73,7 @@ async function build(): Promise<void> {
   const host = make("div", { class: "editor-host" });
   const outcome = make("div", { class: "editor-outcome", role: "status", hidden: "" });
   panel.append(make("div", { class: "editor-bar" }, open, save, diff, apply), host, outcome);
+  void loadStyle();
   // In a shadow root CodeMirror puts its styles into constructed sheets, which our policy allows.
   const root = host.attachShadow({ mode: "open" });
   const inner = document.createElement("div");
@@ -548,7 +549,7 @@ const looks: Extension = [
   EditorView.theme({
     "&": { height: "100%", fontSize: "13px", color: "var(--ink)", backgroundColor: "var(--canvas)" },
     "&.cm-focused": { outline: "none" },
-    ".cm-scroller": { fontFamily: "var(--mono)", lineHeight: "1.55" },
+    ".cm-scroller": { fontFamily: "var(--mono-work)", lineHeight: "1.55" },
     ".cm-content": { caretColor: "var(--accent)", padding: "8px 0" },
     ".cm-cursor": { borderLeftColor: "var(--accent)" },
     ".cm-gutters": { backgroundColor: "var(--canvas)", color: "var(--ink-3)", border: "none" },
@@ -560,7 +561,7 @@ const looks: Extension = [
       ...{ border: "1px solid var(--line)", borderRadius: "8px", backgroundColor: "var(--raised)", color: "var(--ink)" },
       ...{ boxShadow: "var(--shadow-high)", overflow: "hidden" },
     },
-    ".cm-tooltip-autocomplete > ul": { fontFamily: "var(--mono)", maxHeight: "14em" },
+    ".cm-tooltip-autocomplete > ul": { fontFamily: "var(--mono-work)", maxHeight: "14em" },
     ".cm-tooltip-autocomplete > ul > li": { padding: "2px 10px", color: "var(--ink)" },
     ".cm-tooltip-autocomplete > ul > li[aria-selected]": { backgroundColor: "var(--accent)", color: "var(--on-accent)" },
     ".cm-completionDetail": { color: "inherit", opacity: "0.75", fontStyle: "normal" },

@@ -5,7 +5,7 @@ import { type ITheme, Terminal } from "@xterm/xterm";
 import { colours, hex, scheme, whenColoursChange } from "./colours";
 import { meta } from "./dom";
 import { ask } from "./server";
-import { type OpenShell, lab, problem, select } from "./work";
+import { type OpenShell, lab, loadStyle, problem, select } from "./work";
 import { isShown } from "./workbench";
 
 const FIRST_RETRY_MS = 250;
@@ -24,7 +24,6 @@ interface Said {
 
 const all: TerminalTab[] = [];
 let current: TerminalTab | undefined;
-let styled: Promise<void> | undefined;
 
 class TerminalTab {
   readonly tab: HTMLButtonElement;
@@ -186,14 +185,14 @@ class TerminalTab {
 
 /** The shells that were open already. */
 export async function restore(open: OpenShell[]): Promise<void> {
-  await style();
+  await loadStyle();
   for (const shell of open) if (!all.some((one) => one.shell.id === shell.id)) all.push(new TerminalTab(shell));
   if (all.length && !current) choose(all[0] as TerminalTab, false);
 }
 
 /** Open one more terminal. */
 export async function add(): Promise<TerminalTab> {
-  await style();
+  await loadStyle();
   problem("");
   const shell = await ask<OpenShell>(`/labs/${lab()}/shells`, { columns: 80, rows: 24 });
   const added = new TerminalTab(shell);
@@ -275,18 +274,6 @@ function tabButton(shell: OpenShell): HTMLButtonElement {
 
 function holder(): HTMLElement {
   return document.querySelector("[data-terminals]") as HTMLElement;
-}
-
-function style(): Promise<void> {
-  styled ??= new Promise<void>((resolve, reject) => {
-    const link = document.createElement("link");
-    link.rel = "stylesheet";
-    link.href = holder().dataset["style"] ?? "";
-    link.addEventListener("load", () => resolve());
-    link.addEventListener("error", () => reject(new Error("The terminal's style did not arrive.")));
-    document.head.append(link);
-  }).then(() => document.fonts.load('13px "Geist Mono Variable"')).then(() => undefined);
-  return styled;
 }
 
 const TOKENS = ["ink", "ink-2", "ink-3", "canvas", "accent", "line-strong"] as const;

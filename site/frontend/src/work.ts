@@ -21,6 +21,23 @@ export function loadTerminals(): Promise<typeof import("./terminals")> {
   return terminals;
 }
 
+let styled: Promise<void> | undefined;
+
+/** The style and the typeface of terminals and editor. */
+export function loadStyle(): Promise<void> {
+  styled ??= new Promise<void>((resolve, reject) => {
+    const link = document.createElement("link");
+    link.rel = "stylesheet";
+    link.href = document.querySelector<HTMLElement>("[data-style]")?.dataset["style"] ?? "";
+    link.addEventListener("load", () => resolve());
+    link.addEventListener("error", () => reject(new Error("The style of the terminals did not arrive.")));
+    document.head.append(link);
+  })
+    .then(() => document.fonts.load('13px "Geist Mono Variable"'))
+    .then(() => undefined);
+  return styled;
+}
+
 function loadEditor(): Promise<typeof import("./editor")> {
   editor ??= import("./editor");
   return editor;
