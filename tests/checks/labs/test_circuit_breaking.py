@@ -228,6 +228,7 @@ async def test_degraded(mesh: Any, shares: Any, label: Any, reason: Any) -> None
     state = mesh(shares={url: [shares]}, labels={url: label})
     assert reason_of(await lab.degraded(state)) == reason
     assert state.asked[0].headers == lab.DRILL
+    assert state.asked[0].concurrency < lab.ROOM  # the learner's own limits are not to refuse it
 
 
 def test_the_error_rates_are_as_stated() -> None:
