@@ -52,9 +52,11 @@ async def _events(site: Site, session: Session, chapter: Chapter | None) -> Asyn
     sent: dict[str, str] = {}
     async with site.hub.watch(session.learner, chapter.name if chapter else None) as changed:
         yield f"retry: {RETRY_MILLISECONDS}\n\n"
+        # Asked once: it looks at the files of every lab.
+        follow = neighbours(site, chapter)[1] if chapter else None
         while not site.hub.stopped.is_set():
             changed.clear()
-            for fragment in await _fragments(site, session, chapter):
+            for fragment in await _fragments(site, session, chapter, follow):
                 if sent.get(fragment.target) != fragment.html:
                     yield _event(fragment, first=fragment.target not in sent)
                     sent[fragment.target] = fragment.html
@@ -70,7 +72,7 @@ def _event(fragment: Fragment, *, first: bool) -> str:
     return f"event: fragment\ndata: {json.dumps(data)}\n\n"
 
 
-async def _fragments(site: Site, session: Session, chapter: Chapter | None) -> list[Fragment]:
+async def _fragments(site: Site, session: Session, chapter: Chapter | None, follow: Chapter | None) -> list[Fragment]:
     # The mesh of this machine, and the workshop that its owner attends, are its owner's.
     fragments = [*_mesh_fragments(site), _attendance(site)] if session.owner else []
     if chapter and chapter.tasks:
@@ -78,7 +80,6 @@ async def _fragments(site: Site, session: Session, chapter: Chapter | None) -> l
         tasks = [task_state(task, state) for task in chapter.tasks]
         fragments += _task_fragments(site, tasks)
         fragments += _why_fragments(site, chapter, tasks)
-        _, follow = neighbours(site, chapter)
         html = site.render("parts/task_list.html", tasks=tasks, follow=follow)
         fragments.append(Fragment("task-list", html))
     return fragments
