@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import logging
 import logging.handlers
 import signal
@@ -91,6 +92,11 @@ async def serve_async(settings: Settings, ready: Callable[[], None], app: FastAP
         app = app or create_app(settings)
         # The app does it at startup too, but uvicorn would turn an error into an exit of the process.
         await migrate(app.state.engine)
+        # What was made until now stays for good. Left among the rest it is gone through again with every full
+        # collection, and each of those stops everybody for a third of a second when a room is full.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(10_000, 20, 20)
         server = Server(app, ready)
         await server.serve([listener])
     finally:

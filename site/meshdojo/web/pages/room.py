@@ -107,10 +107,13 @@ async def _room_events(site: Site, workshop: int, epoch: str, version: int, view
                 if room.facts is None:
                     yield "event: bye\ndata: {}\n\n"
                     return
+                seen = room.version  # rows may change while these are sent
                 if view == "room":
-                    for event in _rows(site, room, epoch, version):
+                    for number, event in enumerate(_rows(site, room, epoch, version)):
                         yield event
-                epoch, version = room.epoch, room.version
+                        if number % 10 == 9:  # a whole room takes a while: others have their turn
+                            await asyncio.sleep(0)
+                epoch, version = room.epoch, seen
                 for target, html in _parts(site, room, view):
                     if sent.get(target) != html:
                         sent[target] = html
@@ -122,7 +125,7 @@ async def _room_events(site: Site, workshop: int, epoch: str, version: int, view
 
 def _rows(site: Site, room: Room, epoch: str, version: int) -> Iterator[str]:
     order = list(room.rows)
-    for member in room.since(epoch, version):
+    for member in list(room.since(epoch, version)):
         row = room.rows.get(member)
         following = order[order.index(member) + 1 :][:1] if row else []
         html = site.render("parts/room_row.html", row=row, **_words(site, room)) if row else ""
