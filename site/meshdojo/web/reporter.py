@@ -131,6 +131,16 @@ class Reporter:
                 each.cancel()
             await asyncio.gather(task, *self._work, return_exceptions=True)
 
+    async def now(self) -> Attendance:
+        """What to show of the workshop right after joining or leaving: the loop takes a moment to notice."""
+        current = await self.memberships.current()
+        shown = self.attendance
+        if current is None:
+            return Attendance()
+        if shown.membership is None or shown.membership.id != current.id:
+            return Attendance(current, trouble="connecting")
+        return replace(shown, membership=current)
+
     def holds(self, lab: str, task: str) -> bool:
         """Whether the workshop holds back the solution of this task."""
         workshop = self.attendance.workshop

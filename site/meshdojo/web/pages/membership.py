@@ -18,7 +18,9 @@ NOTHING: dict[str, object] = {"link": "", "code": "", "name": "", "screen": Fals
 @router.get("", response_class=HTMLResponse)
 async def membership(request: Request, site: CurrentSite, session: OwnerSession) -> HTMLResponse:
     """The workshop that goes on, or the form to join one."""
-    return site.page(request, "membership.html", wrong="", given=NOTHING, stream="/live")
+    return site.page(
+        request, "membership.html", wrong="", given=NOTHING, stream="/live", attendance=await site.reporter.now()
+    )
 
 
 @router.post("/join", dependencies=[Depends(require_csrf)])
