@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,10 +19,10 @@ EXAMPLES = 5
 STREAM = "/api/v1/desk/stream"
 
 
-async def test_no_request_breaks_the_server(settings: Settings, database_url: str, tmp_path: Path) -> None:
+async def test_no_request_breaks_the_server(settings: Settings, tmp_path: Path) -> None:
     judge = FakeJudge()
     judge.script = {lab: [*judged("dark", PASSED), *judged("tenth", PASSED)] for lab in ("split", "next")}
-    async with served(replace(settings, database_url=database_url), judge) as http:
+    async with served(settings, judge) as http:
         text = (await http.get("/")).text
         headers = {"X-CSRF-Token": text.split('name="csrf-token" content="', 1)[1].split('"', 1)[0]}
         made = (await http.post("/api/v1/workshops", json=PLAN, headers=headers)).json()
