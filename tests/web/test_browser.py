@@ -205,6 +205,7 @@ async def open_everything(page: Page) -> None:
     await page.locator(".question input[type=radio]").first.check()
     await page.locator(".question button").first.click()
     await expect(page.locator(".explanation").first).to_be_visible()
+    await page.locator(".diagram").first.scroll_into_view_if_needed()
     await expect(page.frame_locator(".diagram iframe").locator("svg").first).to_be_visible()
 
 
