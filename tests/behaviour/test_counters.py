@@ -41,6 +41,24 @@ def test_counters_count(world: World) -> None:
     assert value(world, "upstream_rq_200") == before + 7
 
 
+def test_counters_of_requests_appear_with_the_first_one(world: World) -> None:
+    world.apply("""
+apiVersion: v1
+kind: Service
+metadata: {name: quiet}
+spec: {selector: {app: server}, ports: [{name: http, port: 80, targetPort: 8080}]}
+""")
+
+    def shown() -> set[str]:
+        lines = world.admin("client", "stats").splitlines()
+        return {line.partition(";.")[2].partition(":")[0] for line in lines if f"|quiet.{NAMESPACE}.svc" in line}
+
+    assert "circuit_breakers.default.rq_pending_open" in shown()
+    assert "upstream_rq_pending_overflow" not in shown()
+    assert world.get("http://quiet/").status == 200
+    assert "upstream_rq_pending_overflow" in shown()
+
+
 def test_the_pages_that_people_look_at(world: World) -> None:
     assert f"outbound|80||{HOST}::default_priority::max_connections::4294967295" in world.admin("client", "clusters")
     query = f"config_dump?resource=dynamic_active_clusters&name_regex=.*server.{NAMESPACE}.*"

@@ -60,6 +60,8 @@ def build(pod: Pod) -> Json:
         "application_log_config": {"log_format": {"text_format": "%Y-%m-%dT%T.%fZ\t%l\tenvoy %n %g:%#\t%v\tthread=%t"}},
         "node": _node(pod),
         "layered_runtime": _runtime(),
+        # Counters of a cluster's traffic appear with its first request.
+        "deferred_stat_options": {"enable_deferred_creation_stats": True},
         "stats_config": _stats(pod.stats_matcher, [probe.stats for probe in probes if probe.checked]),
         "admin": {"address": {"pipe": {"path": str(pod.admin_socket), "mode": 0o600}}},
         # The server's side sees the pod as the source of a connection, as on a real network.

@@ -198,6 +198,7 @@ async def test_room(mesh: Any, answered: int, expected: Any) -> None:
     ("stats", "expected"),
     [
         (counters(*(f"{name}.x" for name in lab.COUNTERS)), Pass),
+        (counters("outlier_detection.x", "circuit_breakers.x") + counters(lab.OVERFLOWED, service=lab.POSITIONS), Pass),
         (counters("outlier_detection.ejections_active", "circuit_breakers.default.cx_open"), Fail),
         (counters(*(f"{name}.x" for name in lab.COUNTERS), service="web"), Fail),
         ("cluster.xds-grpc.upstream_rq_pending_overflow: 0\n", Fail),
@@ -205,8 +206,10 @@ async def test_room(mesh: Any, answered: int, expected: Any) -> None:
     ],
 )
 async def test_visible(mesh: Any, stats: str, expected: Any) -> None:
-    outcome = await lab.visible(mesh(stats=stats))
+    state = mesh(stats=stats)
+    outcome = await lab.visible(state)
     assert isinstance(outcome, expected)
+    assert [request.headers for request in state.asked] == [lab.DRILL]  # no pod is taken out for these
 
 
 async def test_visible_needs_a_pod_to_look_into(mesh: Any, pod: Any) -> None:
