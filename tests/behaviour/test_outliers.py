@@ -94,6 +94,7 @@ def test_when_all_are_taken_out_nobody_answers(world: World) -> None:
     apply(world, "{consecutive5xxErrors: 1, baseEjectionTime: 10m, maxEjectionPercent: 100}")
     world.many(ENOUGH, headers={"x-status": "503"})
     assert settled(world, 4) == 4
+    world.many(5)  # the main thread knows before the worker does
     request_id = uuid4().hex
     answer = world.get(headers={"x-request-id": request_id})
     assert (answer.status, answer.body) == (503, "no healthy upstream")

@@ -124,6 +124,13 @@ async def test_ejected(
     assert {request.place for request in state.asked} == {"inside"}  # no ejection in a proxy of the learner's
 
 
+@pytest.mark.parametrize("rule", [RULE | {"max_ejection_percent": 10}, RULE | {"consecutive_5xx": 0}])
+async def test_a_rule_that_can_never_act_is_not_waited_for(mesh: Any, rule: Any) -> None:
+    state = mesh(shares={lab.STAFF_URL: [FAILING]}, clusters=[cluster("staff-service", rule)])
+    assert reason_of(await lab.ejected(state)) == "Outlier detection is there, but takes no pod out."
+    assert len([path for path in state.paths if path.startswith("clusters")]) == 1
+
+
 async def test_without_a_failing_pod_there_is_nothing_to_take_out(mesh: Any, pod: Any) -> None:
     state = mesh(objects={"pods": [pod("staff-1", app="staff-service", version="v1")]})
     assert reason_of(await lab.ejected(state)) == "There is no failing pod any more."
@@ -171,11 +178,11 @@ WIDE = {"max_connections": 10, "max_pending_requests": 10, "max_requests": 42949
     [
         (8, NARROW, OVERFLOW, None),
         (10, NARROW, OVERFLOW, None),  # two workers
-        (24, NARROW, OVERFLOW, None),  # a slow machine sends them one after the other
+        (18, NARROW, OVERFLOW, None),  # a slow machine sends them one after the other
         (8, REQUESTS, OVERFLOW, None),
-        (32, {}, "", "Nothing, or too little, is turned away."),
-        (32, NARROW, "", "Nothing, or too little, is turned away."),
-        (20, WIDE, OVERFLOW, "The limits are too wide."),
+        (24, {}, "", "Nothing, or too little, is turned away."),
+        (24, NARROW, "", "Nothing, or too little, is turned away."),
+        (18, WIDE, OVERFLOW, "The limits are too wide."),
         (8, NARROW, "no healthy upstream", "Requests are refused, but not by a limit of the proxy."),
     ],
 )

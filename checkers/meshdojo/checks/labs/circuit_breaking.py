@@ -41,9 +41,9 @@ LEFT_OUT = Failures(right=0.02, above=0.5)
 EJECTION_SECONDS = 5.0
 LOOK_SECONDS = 0.1
 LONGEST_REST = 60.0
-# Of 32 at once 8 are at work or waiting, a few more with several workers, and some more when a slow machine takes half
+# Of 24 at once 8 are at work or waiting, a few more with several workers, and some more when a slow machine takes half
 # a second to send them. Without a limit each of them is answered.
-BURST, REFUSED = 32, 8
+BURST, REFUSED = 24, 6
 ROOM = 4
 LARGEST_LIMIT = 16
 DEGRADED = Proportion(STAFF, right=1, below=0.8)
@@ -83,7 +83,9 @@ async def ejected(mesh: Mesh) -> Outcome:
             expected,
             "consecutive5xxErrors: 3",
         )
-    out = await _taken_out(mesh, proxy)
+    pods = len(await _ready_pods(mesh, STAFF))
+    never = all(rule.errors == 0 or rule.most * pods < 100 for rule in rules)
+    out = await _taken_out(mesh, proxy, 0 if never else EJECTION_SECONDS)
     if not out:
         return Fail(
             "Outlier detection is there, but takes no pod out.",
@@ -185,7 +187,7 @@ async def visible(mesh: Mesh) -> Outcome:
     pods = [pod for pod in await _ready_pods(mesh, API_GATEWAY) if has_sidecar(pod)]
     if not pods:
         raise CannotJudge(f"no pod of {API_GATEWAY} with a proxy is ready", "meshdojo reset circuit-breaking")
-    # Counters of traffic appear with a service's first request. Requests of the drill reach position-tracker, and no pod
+    # Counters of traffic appear with a service's first request. Requests of the drill reach position-tracker and no pod
     # of staff-service, so that none is taken out for them.
     await mesh.measure(Request(API_GATEWAY_URL, 4 * len(pods), headers=DRILL, count_by="status", concurrency=2))
     pages = {pod["metadata"]["name"]: await mesh.ask_proxy(pod, "stats") for pod in pods}
@@ -255,12 +257,12 @@ async def _risky(mesh: Mesh) -> list[Object]:
     return await _ready_pods(mesh, STAFF, "risky")
 
 
-async def _taken_out(mesh: Mesh, proxy: Object) -> str:
-    """The address of a pod of staff-service that a proxy has taken out, '' when it takes none out.
+async def _taken_out(mesh: Mesh, proxy: Object, seconds: float) -> str:
+    """The address of a pod of staff-service that a proxy has taken out, '' when it has taken none out after `seconds`.
 
     A worker thread tells the main thread of an error that was one too many, so that it may take a moment.
     """
-    end = time.monotonic() + EJECTION_SECONDS
+    end = time.monotonic() + seconds
     while True:
         found = list(_out(json.loads(await mesh.ask_proxy(proxy, "clusters?format=json")), STAFF))
         if found or time.monotonic() > end:

@@ -81,7 +81,7 @@ async def slow(mesh: Mesh) -> Outcome:
 @check("fault-injection.spared", title="Customers outside the drill notice nothing", sends_load=True)
 async def spared(mesh: Mesh) -> Outcome:
     await require_lab(mesh)
-    measured = await mesh.measure(Request(CUSTOMERS, SPARED.design.requests, count_by="status", concurrency=4))
+    measured = await mesh.measure(Request(CUSTOMERS, SPARED.design.requests, count_by="status", concurrency=16))
     failing = SPARED.judge(
         measured,
         too_few=("", ""),
