@@ -158,6 +158,35 @@ def test_our_tar_takes_what_kubectl_cp_sends(
     assert (tmp_path / "to" / "a").read_text() == "content"
 
 
+@pytest.mark.parametrize(
+    ("name", "link"),
+    [("../b", ""), ("to/../../b", ""), ("b", "../away"), ("b", "/etc/passwd"), ("deep/b", "../../away")],
+)
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE])
+def test_our_tar_lets_nothing_leave_the_directory(
+    tmp_path: Path, name: str, link: str, kind: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive, inside = tmp_path / "a.tar", tmp_path / "inside"
+    inside.mkdir()
+    (tmp_path / "away").write_text("outside")
+    with tarfile.open(archive, "w") as made:
+        member = tarfile.TarInfo(name)
+        if link:
+            member.type, member.linkname = kind, link
+        made.addfile(member)
+    assert tar.main(["tar", "xf", str(archive), "-C", str(inside)]) == 2
+    assert "it would leave" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a.tar", "away", "inside"]
+
+
+def test_our_tar_drops_leading_slashes(tmp_path: Path) -> None:
+    archive = tmp_path / "a.tar"
+    with tarfile.open(archive, "w") as made:
+        made.addfile(tarfile.TarInfo("/etc/b"))
+    assert tar.main(["tar", "xf", str(archive), "-C", str(tmp_path)]) == 0
+    assert (tmp_path / "etc" / "b").read_bytes() == b""
+
+
 def test_our_tar_sends_what_kubectl_cp_takes(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     (tmp_path / "a").write_text("content")
     archive = tmp_path / "out.tgz"

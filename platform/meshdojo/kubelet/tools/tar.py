@@ -25,6 +25,8 @@ _LONG = {
     "--overwrite": "",
     "--warning=no-timestamp": "",
 }
+# Python's own filter also refuses devices and drops rights; Debian 12's Python 3.11.2 is older than it.
+_FILTER: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
 
 
 class UsageError(Exception):
@@ -112,9 +114,23 @@ def run(options: Options) -> int:
             if "t" in options.letters or "v" in options.letters:
                 print(member.name)
             if "x" in options.letters:
-                # The data filter refuses what leaves the directory, as tar itself strips leading slashes and '..'.
-                archive.extract(member, options.directory, filter="data")
+                _extract(archive, member, options.directory)
     return 0
+
+
+def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo, directory: str) -> None:
+    """Raises `tarfile.TarError` for what would leave the directory, by its name or by where it links to."""
+    member.name = member.name.lstrip("/")
+    root = os.path.realpath(directory)
+    reached = [os.path.join(root, member.name)]
+    if member.issym():
+        reached.append(os.path.join(os.path.dirname(reached[0]), member.linkname))
+    elif member.islnk():
+        reached.append(os.path.join(root, member.linkname))
+    for path in reached:
+        if os.path.commonpath([root, os.path.realpath(path)]) != root:
+            raise tarfile.TarError(f"{member.name}: it would leave '{directory}'")
+    archive.extract(member, directory, **_FILTER)
 
 
 def _create(options: Options) -> int:
