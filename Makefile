@@ -13,8 +13,9 @@ install: $(VENV)/.installed
 
 install-dev: $(VENV)/.installed-dev
 
+# Files of tests side by side, as many as there are cores (each may start a cluster: more than four would need much memory).
 test: install-dev lint
-	$(BIN)/pytest -m "not kind"
+	$(BIN)/pytest -m "not kind" --numprocesses=logical --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 # The same labs on a real kind cluster with the real Istio: needs docker, kind, kubectl and istioctl.
 test-kind: install-dev

@@ -22,6 +22,9 @@ URL = f"http://server.{NAMESPACE}/"
 CLUSTER = f"outbound|80||{HOST}"
 # Four pods, one of which is asked by chance: 120 requests give it fewer than ten once in ten million times.
 ENOUGH = 120
+# What a pod that is taken out at once may still answer wrongly while the news takes its way between Envoy's threads,
+# which a busy machine draws out. One that is never taken out would spoil fewer than this once in 4,000 times.
+FEW = 15
 
 
 def apply(world: World, settings: str) -> None:
@@ -54,12 +57,23 @@ def settled(world: World, wanted: int) -> int:
     return found
 
 
+def heeded(world: World, headers: dict[str, str], wanted: int) -> list[Answer]:
+    """Twenty answers, once as many fail as is wanted (the main thread tells the workers), or after some looks."""
+    answers = world.many(20, headers=headers)
+    for _ in range(20):
+        if failures(answers) == wanted:
+            break
+        answers = world.many(20, headers=headers)
+    return answers
+
+
 def test_a_pod_is_taken_out_after_errors_in_a_row_by_each_caller_itself(world: World) -> None:
     apply(world, "{consecutive5xxErrors: 3, baseEjectionTime: 10m, maxEjectionPercent: 50}")
     headers = broken(world)
     learning = world.many(ENOUGH, headers=headers)
-    assert 3 <= failures(learning) <= 5  # the news takes its way from a worker to the others
+    assert 3 <= failures(learning) < FEW
     assert settled(world, 1) == 1
+    assert failures(heeded(world, headers, 0)) == 0
     assert failures(world.many(ENOUGH, headers=headers)) == 0
     assert ejected(world, "other") == 0
     assert failures(world.many(ENOUGH, URL, headers, source="other")) >= 3
@@ -77,7 +91,7 @@ def test_with_the_default_of_ten_per_cent_one_of_four_stays(world: World) -> Non
 
 def test_five_errors_are_the_default(world: World) -> None:
     apply(world, "{baseEjectionTime: 10m, maxEjectionPercent: 50}")
-    assert 5 <= failures(world.many(ENOUGH, headers=broken(world))) <= 7
+    assert 5 <= failures(world.many(ENOUGH, headers=broken(world))) < FEW
     assert settled(world, 1) == 1
 
 
@@ -94,7 +108,7 @@ def test_when_all_are_taken_out_nobody_answers(world: World) -> None:
     apply(world, "{consecutive5xxErrors: 1, baseEjectionTime: 10m, maxEjectionPercent: 100}")
     world.many(ENOUGH, headers={"x-status": "503"})
     assert settled(world, 4) == 4
-    world.many(5)  # the main thread knows before the worker does
+    assert failures(heeded(world, {}, 20)) == 20
     request_id = uuid4().hex
     answer = world.get(headers={"x-request-id": request_id})
     assert (answer.status, answer.body) == (503, "no healthy upstream")
