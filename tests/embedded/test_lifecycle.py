@@ -15,7 +15,7 @@ import pytest
 
 from meshdojo.cluster.client import Object
 from meshdojo.cluster.http import HTTPClient
-from meshdojo.embedded import lifecycle
+from meshdojo.embedded import keeping, lifecycle
 from meshdojo.embedded.environment import Environment
 from meshdojo.embedded.errors import NotRunning, StartFailed
 from meshdojo.embedded.processes import ProcessName
@@ -88,14 +88,16 @@ def test_stop_leaves_no_process_and_keeps_the_objects(started: Environment) -> N
     assert pod["metadata"]["name"] == "idle"
 
 
-def test_after_a_kill_nothing_is_left_and_the_next_start_heals(started: Environment) -> None:
+def test_after_a_kill_nothing_of_the_old_is_left_and_a_start_joins_what_heals(started: Environment) -> None:
     asyncio.run(_create(started))
     before = asyncio.run(_pod_when(started, _is_running))
-    process = lifecycle.require(started)
-    family = _family(process)
+    process, keeper = lifecycle.require(started), keeping.keeper_of(started)
+    assert keeper is not None
+    family = [one for one in _family(process) if one.pid != keeper.pid]
     os.kill(process.pid, signal.SIGKILL)
     assert psutil.wait_procs(family, timeout=PATIENCE)[1] == []
     lifecycle.start(started)
+    assert lifecycle.require(started) != process
     after = asyncio.run(_pod_when(started, lambda pod: _is_running(pod) and _restarts(pod) == 1))
     assert after["metadata"]["uid"] == before["metadata"]["uid"]
     assert after["status"]["podIP"] == before["status"]["podIP"]

@@ -1,7 +1,8 @@
-"""The cluster process: ``python -m meshdojo.embedded ENVIRONMENT REPORT_FD tied|free``.
+"""The cluster process: ``python -m meshdojo.embedded ENVIRONMENT REPORT_FD tied|free [KEEPER_PIDFD]``.
 
 Reports over the file descriptor as `lifecycle` describes; logs to standard error. A tied one stops when its standard
-input ends, which is when the process that started it is gone.
+input ends, which is when the process that started it is gone. With a keeper's descriptor it was started by that keeper,
+in the place of one that died.
 """
 
 from __future__ import annotations
@@ -13,8 +14,11 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Callable
+from contextlib import ExitStack
 
 from meshdojo.course.errors import CourseError
+from meshdojo.embedded import keeping, lifecycle
 from meshdojo.embedded.cluster import Cluster
 from meshdojo.embedded.environment import Environment
 from meshdojo.embedded.errors import EmbeddedError
@@ -35,8 +39,8 @@ class Reporter:
             os.write(self._descriptor, json.dumps({"event": event, "text": text}).encode() + b"\n")
 
 
-async def serve(environment: Environment, reporter: Reporter, *, tied: bool) -> None:
-    """Run the cluster until SIGTERM or SIGINT, or the end of standard input."""
+async def serve(environment: Environment, ready: Callable[[], None], kept: keeping.Kept, *, tied: bool) -> None:
+    """Run the cluster until SIGTERM or SIGINT, or the end of standard input. `ready` is called when it answers."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -44,8 +48,8 @@ async def serve(environment: Environment, reporter: Reporter, *, tied: bool) -> 
     if tied:
         # Nothing is ever written there: readable means that it has ended.
         loop.add_reader(sys.stdin.fileno(), stopping.set)
-    async with Cluster(environment, environment.prepare()):
-        reporter.send("ready")
+    async with Cluster(environment, environment.prepare()), kept:
+        ready()
         log.info("ready: %s", environment.server)
         await stopping.wait()
         loop.remove_reader(sys.stdin.fileno())
@@ -54,19 +58,37 @@ async def serve(environment: Environment, reporter: Reporter, *, tied: bool) -> 
 
 def main() -> int:
     """Returns the exit code: 0 after an orderly stop, 1 when it could not start (the reason is reported)."""
-    name, descriptor, tie = sys.argv[1:]
+    name, descriptor, tie, *keeper = sys.argv[1:]
     reporter = Reporter(int(descriptor))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     # It would log every exec with its whole command line.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     try:
-        asyncio.run(serve(Environment.named(name), reporter, tied=tie == "tied"))
+        _run(Environment.named(name), reporter, tied=tie == "tied", keeper=int(keeper[0]) if keeper else None)
     except (EmbeddedError, CourseError, JournalError) as error:
         log.error("%s", error)
         reporter.send("failed", str(error))
         return 1
     return 0
+
+
+def _run(environment: Environment, reporter: Reporter, *, tied: bool, keeper: int | None) -> None:
+    with ExitStack() as start:
+        known = None
+        if keeper is not None:
+            start.enter_context(lifecycle.starting(environment))
+            pid = keeping.begin(environment)
+            if pid is None:
+                log.info("stopped, or started by somebody else, meanwhile: nothing to do")
+                return
+            known = (pid, keeper)
+
+        def ready() -> None:
+            start.close()
+            reporter.send("ready")
+
+        asyncio.run(serve(environment, ready, keeping.Kept(environment, tied=tied, keeper=known), tied=tied))
 
 
 if __name__ == "__main__":

@@ -69,6 +69,11 @@ class Environment:
         return self.state / "cluster.json"
 
     @property
+    def keeper_file(self) -> Path:
+        """The keeper, likewise: see `keeping`. Without this file nothing is started again."""
+        return self.state / "keeper.json"
+
+    @property
     def tools(self) -> Path:
         """The directory for the lab shell's PATH: ``istioctl`` and ``meshdojo``."""
         return self.state / "bin"

@@ -3,6 +3,8 @@
 The child reports over a pipe: one JSON object per line, ``{"event": "step", "text": …}`` while it starts,
 ``{"event": "ready"}`` once the API answers, ``{"event": "failed", "text": …}``. The end of the pipe without
 'ready' means that it died; its log then says why.
+
+Once it is ready, a keeper starts it again whenever it dies unasked (`keeping`).
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from meshdojo.embedded import directories
+from meshdojo.embedded import directories, keeping
 from meshdojo.embedded.environment import Environment
 from meshdojo.embedded.errors import NotRunning, StartFailed
 from meshdojo.embedded.processes import ProcessName
@@ -38,7 +40,7 @@ def start(environment: Environment, report: Report = lambda text: None, *, tied:
     it was there (a second ``up`` joins the first). Raises `StartFailed`.
     """
     directories.private(environment.state)
-    with _starting(environment):
+    with starting(environment):
         if running(environment):
             return False
         _spawn(environment, report, tied)
@@ -46,7 +48,8 @@ def start(environment: Environment, report: Report = lambda text: None, *, tied:
 
 
 def stop(environment: Environment) -> bool:
-    """Stop the cluster process and everything it started. False when it was not running."""
+    """Stop the cluster process and everything it started, for good. False when it was not running."""
+    keeping.forget(environment)
     process = running(environment)
     if process is None:
         return False
@@ -71,8 +74,8 @@ def require(environment: Environment) -> ProcessName:
 
 
 @contextlib.contextmanager
-def _starting(environment: Environment) -> Iterator[None]:
-    """Two simultaneous starts: the second waits for the first, then finds it running."""
+def starting(environment: Environment) -> Iterator[None]:
+    """Two simultaneous starts: the second waits for the first, then finds it running. A keeper's start is one, too."""
     with (environment.state / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -101,6 +104,7 @@ def _spawn(environment: Environment, report: Report, tied: bool) -> None:
         with os.fdopen(reading) as pipe:
             _follow(pipe, environment.log, report)
     except BaseException:
+        keeping.forget(environment)
         process.end()
         environment.process_file.unlink(missing_ok=True)
         raise

@@ -35,7 +35,10 @@ class ProcessName:
             return None
 
     def write(self, path: Path) -> None:
-        path.write_text(json.dumps(asdict(self)))
+        """As JSON, in one step: who reads at the same time sees the old name or the new one."""
+        temporary = path.with_name(f"{path.name}.{os.getpid()}")
+        temporary.write_text(json.dumps(asdict(self)))
+        temporary.replace(path)
 
     def alive(self) -> bool:
         """Whether this very process runs (a zombie does not)."""
