@@ -1,9 +1,12 @@
 """``python -m benchmarks.kills [--kills 500]``: kill -9 of any process at any moment.
 
 A client writes without a pause; whatever was acknowledged must be there at the end, with its last value. Victims are
-drawn by chance: the cluster process (which ``meshdojo up`` starts again), the zygote, any process of a pod. Measured is
-how long it takes from a kill until the API answers and every pod is ready again; a pod whose container was killed is
+drawn by chance among kinds, then among processes: the cluster process, its keeper, the zygote, the node proxy, and in
+pods istiod, Envoys and apps, some with a sidecar. Nobody helps: what heals is the environment itself. Measured is how
+long it takes from a kill until the API answers and every deployment is ready again; a pod whose container was killed is
 replaced afterwards, since a second kill of the same one is answered with Kubernetes' own back-off.
+
+``--plain`` leaves Istio out.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import os
 import random
 import signal
 import statistics
+import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -22,13 +26,14 @@ from dataclasses import dataclass, field
 
 import psutil
 
+from meshdojo.cluster.client import Object
 from meshdojo.cluster.errors import ClusterError, StatusError
 from meshdojo.cluster.http import HTTPClient
-from meshdojo.embedded import lifecycle
+from meshdojo.embedded import installation, keeping, lifecycle
 from meshdojo.embedded.environment import Environment
 
 NAMESPACE = "default"
-PODS = 4
+PODS = 2
 PATIENCE_SECONDS = 120.0
 
 
@@ -69,29 +74,35 @@ async def _put(client: HTTPClient, name: str, value: str) -> None:
         await client.create("configmaps", body, NAMESPACE)
 
 
-async def furnish(environment: Environment) -> None:
-    """A deployment whose pods are killed."""
-    container = {"name": "c", "image": "istio/examples-helloworld-v1", "readinessProbe": _probe()}
-    template = {"metadata": {"labels": {"app": "victim"}}, "spec": {"containers": [container]}}
-    spec = {"replicas": PODS, "selector": {"matchLabels": {"app": "victim"}}, "template": template}
+async def furnish(environment: Environment, *, istio: bool) -> None:
+    """Deployments whose pods are killed."""
     async with HTTPClient.from_kubeconfig(environment.kubeconfig) as client:
-        await client.create("deployments.apps", {"metadata": {"name": "victim"}, "spec": spec}, NAMESPACE)
+        if istio:
+            await installation.install(client, "demo", lambda text: None)
+            await client.patch("namespaces", NAMESPACE, {"metadata": {"labels": {"istio-injection": "enabled"}}})
+        await client.create("deployments.apps", _deployment("victim", {"sidecar.istio.io/inject": "true"}), NAMESPACE)
+        await client.create("deployments.apps", _deployment("plain", {"sidecar.istio.io/inject": "false"}), NAMESPACE)
     await healed(environment)
 
 
-def _probe() -> dict[str, object]:
-    return {"httpGet": {"path": "/health", "port": 5000}, "periodSeconds": 1}
+def _deployment(name: str, labels: dict[str, str]) -> dict[str, object]:
+    probe = {"httpGet": {"path": "/health", "port": 5000}, "periodSeconds": 1}
+    container = {"name": "c", "image": "istio/examples-helloworld-v1", "readinessProbe": probe}
+    template = {"metadata": {"labels": {"app": name, **labels}}, "spec": {"containers": [container]}}
+    spec = {"replicas": PODS, "selector": {"matchLabels": {"app": name}}, "template": template}
+    return {"metadata": {"name": name}, "spec": spec}
 
 
 async def healed(environment: Environment) -> None:
-    """Return when the API answers, and every pod that there should be is ready and runs a process that lives."""
+    """Return when the API answers, and every pod that there should be is ready."""
     async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             try:
                 async with HTTPClient.from_kubeconfig(environment.kubeconfig) as client:
-                    pods = (await client.list("pods", NAMESPACE, labels="app=victim")).items
-                    if sum(map(_ready, pods)) >= PODS:
-                        return
+                    deployments = (await client.list("deployments.apps")).items
+                    pods = (await client.list("pods")).items
+                if sum(map(_ready, pods)) >= sum(one["spec"]["replicas"] for one in deployments):
+                    return
             except (ClusterError, OSError):
                 pass
             await asyncio.sleep(0.01)
@@ -106,72 +117,102 @@ def _ready(pod: dict[str, object]) -> bool:
 def victims(environment: Environment) -> dict[str, list[int]]:
     """Kind -> pids that may be killed now."""
     found: dict[str, list[int]] = defaultdict(list)
-    process = lifecycle.running(environment)
-    if process is None:
+    process, keeper = lifecycle.running(environment), keeping.keeper_of(environment)
+    if process is None or keeper is None:
         return found
-    found["cluster"] = [process.pid]
+    found["cluster"], found["keeper"] = [process.pid], [keeper.pid]
     for child in psutil.Process(process.pid).children(recursive=True):
         with suppress(psutil.Error):
-            found[_kind(" ".join(child.cmdline()))].append(child.pid)
+            if child.pid != keeper.pid:
+                found[_kind(" ".join(child.cmdline()))].append(child.pid)
     return found
 
 
+# Part of a command line -> kind; the first that fits.
+_KINDS = {
+    "meshdojo.kubelet.zygote": "zygote",
+    "meshdojo.kubelet.nodeproxy": "node proxy",
+    "samples.helloworld": "app",
+    "meshdojo.istio.pilot": "istiod",
+    "envoy": "Envoy",
+    "meshdojo.istio.agent": "Envoy",
+}
+
+
 def _kind(command: str) -> str:
-    if "meshdojo.kubelet.zygote" in command:
-        return "zygote"
-    return "pod" if "samples.helloworld" in command else "node proxy"
+    return next((kind for part, kind in _KINDS.items() if part in command), "other")
+
+
+_IN_PODS = ("app", "istiod", "Envoy", "other")
 
 
 async def kill_one(environment: Environment, chance: random.Random) -> tuple[str, float]:
     """Kill one process, and wait until all is well: (its kind, seconds)."""
     await asyncio.sleep(chance.random() * 0.2)
-    candidates = victims(environment)
-    kind = chance.choice([name for name, pids in candidates.items() if pids])
+    while not (candidates := victims(environment)):  # noqa: ASYNC110 - other processes are about to change it
+        await asyncio.sleep(0.01)
+    kind = chance.choice(sorted(candidates))
     pid = chance.choice(candidates[kind])
     before = await _runs(environment)
+    keeper = keeping.keeper_of(environment)
     began = time.perf_counter()
     os.kill(pid, signal.SIGKILL)
     if kind == "cluster":
         await asyncio.to_thread(_gone, pid)
-        await asyncio.to_thread(lifecycle.start, environment)
-    elif kind == "pod":
-        await _noticed(environment, before)
+    elif kind == "keeper":
+        while keeping.keeper_of(environment) in (None, keeper):  # noqa: ASYNC110 - another process changes it
+            await asyncio.sleep(0.005)
+    if kind not in ("keeper", "node proxy"):
+        await _noticed(environment, before, everywhere=kind in ("cluster", "zygote"))
     await healed(environment)
     seconds = time.perf_counter() - began
-    if kind == "pod":
+    if kind in _IN_PODS:
         await _replace_restarted(environment)
     return kind, seconds
 
 
 def _gone(pid: int) -> None:
-    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
-        time.sleep(0.002)
+    with suppress(psutil.NoSuchProcess):
+        while psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.002)
 
 
-async def _runs(environment: Environment) -> set[tuple[str, int]]:
-    """(pod, how often its container was started again)."""
-    async with HTTPClient.from_kubeconfig(environment.kubeconfig) as client:
-        pods = (await client.list("pods", NAMESPACE, labels="app=victim")).items
+async def _runs(environment: Environment) -> set[tuple[str, str, int]]:
+    """(pod, container, how often it was started again)."""
     return {
-        (pod["metadata"]["name"], one["restartCount"])
-        for pod in pods
-        for one in pod["status"].get("containerStatuses") or ()
+        (pod["metadata"]["name"], one["name"], one["restartCount"])
+        for pod in await _pods(environment)
+        for one in _statuses(pod)
     }
 
 
-async def _noticed(environment: Environment, before: set[tuple[str, int]]) -> None:
-    """The kubelet has seen it: otherwise 'ready' may still be what was before the kill."""
+async def _pods(environment: Environment) -> list[Object]:
+    async with HTTPClient.from_kubeconfig(environment.kubeconfig) as client:
+        return (await client.list("pods")).items
+
+
+def _statuses(pod: Object) -> list[Object]:
+    status = pod.get("status") or {}
+    return [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
+
+
+async def _noticed(environment: Environment, before: set[tuple[str, str, int]], *, everywhere: bool) -> None:
+    """The kubelet has seen it, in one pod or `everywhere`: else 'ready' may still be what was before the kill."""
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while await _runs(environment) == before:  # noqa: ASYNC110 - another process changes it
+        while True:
+            with suppress(ClusterError, OSError):
+                left = before & await _runs(environment)
+                if (not left) if everywhere else left != before:
+                    return
             await asyncio.sleep(0.005)
 
 
 async def _replace_restarted(environment: Environment) -> None:
     async with HTTPClient.from_kubeconfig(environment.kubeconfig) as client:
-        for pod in (await client.list("pods", NAMESPACE, labels="app=victim")).items:
-            if any(one["restartCount"] for one in pod["status"].get("containerStatuses") or ()):
+        for pod in await _pods(environment):
+            if any(one["restartCount"] for one in _statuses(pod)):
                 # Gracefully: the object goes after its processes, so no later victim is of a pod that is no more.
-                await client.delete("pods", pod["metadata"]["name"], NAMESPACE, grace_seconds=1)
+                await client.delete("pods", pod["metadata"]["name"], pod["metadata"]["namespace"], grace_seconds=1)
     await healed(environment)
 
 
@@ -187,16 +228,17 @@ async def lost(environment: Environment, written: Written) -> list[str]:
     ]
 
 
-async def measure(environment: Environment, kills: int, seed: int) -> None:
+async def measure(environment: Environment, kills: int, seed: int, *, istio: bool) -> None:
     """Print what came of so many kills."""
     await asyncio.to_thread(lifecycle.start, environment)
-    await furnish(environment)
+    await furnish(environment, istio=istio)
     chance, written, stop = random.Random(seed), Written(), asyncio.Event()
     writer = asyncio.create_task(write(environment, written, stop))
     seconds: dict[str, list[float]] = defaultdict(list)
     for _ in range(kills):
         kind, took = await kill_one(environment, chance)
         seconds[kind].append(took)
+        print(f"{kind}: {took:.2f}", file=sys.stderr, flush=True)
     stop.set()
     await writer
     wrong = await lost(environment, written)
@@ -219,12 +261,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=500)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--plain", action="store_true", help="without Istio")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="mdb", dir="/tmp") as home:
         os.environ["MESHDOJO_HOME"] = home
         environment = Environment.named("kills")
         try:
-            asyncio.run(measure(environment, arguments.kills, arguments.seed))
+            asyncio.run(measure(environment, arguments.kills, arguments.seed, istio=not arguments.plain))
         finally:
             lifecycle.delete(environment)
 

@@ -136,3 +136,17 @@ async def test_the_earliest_of_several_delays_counts() -> None:
     async with asyncio.timeout(PATIENCE):
         await done.wait()
     await queue.stop()
+
+
+async def test_who_waits_for_long_looks_at_the_clock_in_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workqueue, "LONGEST_WAIT_SECONDS", 0.001)
+    seen = asyncio.Event()
+
+    async def reconcile(key: str) -> None:
+        seen.set()
+
+    queue = await worked(reconcile)
+    queue.add_after("a", 86_400)
+    async with asyncio.timeout(PATIENCE):
+        await seen.wait()
+    await queue.stop()

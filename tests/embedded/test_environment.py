@@ -59,11 +59,12 @@ def test_the_kubeconfig_reaches_the_server_with_the_token(environment: Environme
     assert stat.S_IMODE(environment.kubeconfig.stat().st_mode) == 0o600
 
 
-def test_a_newer_format_is_refused_with_words(environment: Environment) -> None:
+@pytest.mark.parametrize("found", [0, 99])
+def test_an_older_and_a_newer_format_are_refused_with_words(environment: Environment, found: int) -> None:
     environment.prepare().close()
     path = environment.state / "environment.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 99}))
-    with pytest.raises(EmbeddedError, match="has format 99; this meshdojo reads format 1"):
+    path.write_text(json.dumps({**json.loads(path.read_text()), "format": found}))
+    with pytest.raises(EmbeddedError, match=f"has format {found}; this meshdojo reads format 1.*down --delete"):
         environment.settings()
 
 

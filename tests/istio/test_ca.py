@@ -1,4 +1,4 @@
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography import x509
@@ -24,6 +24,16 @@ def test_certificates_live_a_day_and_are_renewed_at_half_of_it() -> None:
     assert pair.expires - pair.issued == timedelta(hours=24)
     assert not pair.due(pair.issued + timedelta(hours=11, minutes=59))
     assert pair.due(pair.issued + timedelta(hours=12))
+
+
+def test_a_certificate_of_the_future_is_renewed_and_the_root_outlives_a_clock_that_is_put_back() -> None:
+    now = datetime.now(UTC)
+    authority = CertificateAuthority.create(now=now)
+    pair = authority.issue([x509.DNSName("a")], now)
+    assert not pair.due(now - timedelta(seconds=30))
+    assert pair.due(now - timedelta(hours=1))
+    for chain in (authority.root, authority.serving(["istiod"]).chain):
+        assert x509.load_pem_x509_certificate(chain).not_valid_before_utc < now - timedelta(hours=23)
 
 
 def test_an_identity_has_one_certificate_until_it_is_due() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -106,3 +107,39 @@ def test_the_tail_for_a_termination_message(tmp_path: Path) -> None:
         assert output.writer.tail() == "one\ntwo\n"
 
     asyncio.run(scenario())
+
+
+def test_on_a_full_disk_output_is_lost_line_by_line_and_goes_on_afterwards(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        writer = LogWriter(tmp_path / "0.log")
+        reading, writing = os.pipe()
+        writer.attach(reading, "stdout")
+        os.write(writing, b"before\n")
+        await _until_written(writer, b"before")
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        # Some bytes of the next line fit, and no more: as on a disk that becomes full in the middle of a write.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (writer.path.stat().st_size + 20, hard))
+        try:
+            os.write(writing, b"lost, since there is no room for it\n")
+            change = writer.change
+            async with asyncio.timeout(10):
+                await change.wait()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        os.write(writing, b"after\n")
+        await _until_written(writer, b"after")
+        os.close(writing)
+        writer.close()
+        lines = [line async for line in read(writer.path, None, LogOptions())]
+        assert b"".join(lines) == b"before\nafter\n"
+
+    asyncio.run(scenario())
+
+
+async def _until_written(writer: LogWriter, text: bytes) -> None:
+    async with asyncio.timeout(10):
+        while True:
+            change = writer.change
+            if text in writer.path.read_bytes():
+                return
+            await change.wait()

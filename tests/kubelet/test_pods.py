@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -286,9 +288,6 @@ def test_directories_of_pods_that_are_gone_are_removed_at_the_start(start: Start
 
 def test_when_the_zygote_dies_the_containers_are_started_again(start: Start) -> None:
     async def scenario() -> None:
-        import os
-        import signal
-
         async with start() as it:
             await it.pod("web", FOREVER)
             await it.ready("web")
@@ -298,6 +297,23 @@ def test_when_the_zygote_dies_the_containers_are_started_again(start: Start) -> 
             again = await it.until("web", lambda pod: it.is_ready(pod) and container(pod)["restartCount"] == 1)
             assert container(again)["lastState"]["terminated"]["exitCode"] == 137
             assert (await it.exec("web", "true"))[0] == 0
+
+    asyncio.run(scenario())
+
+
+def test_what_died_with_the_zygote_does_not_count_towards_the_back_off(start: Start) -> None:
+    async def scenario() -> None:
+        async with start() as it:
+            await it.pod("web", FOREVER)
+            await it.ready("web")
+            zygote = it.kubelet.zygote.pid
+            assert zygote is not None
+            os.kill(zygote, signal.SIGKILL)
+            await it.until("web", lambda pod: it.is_ready(pod) and container(pod)["restartCount"] == 1)
+            worker = it.kubelet._workers[(await it.api.get("pods", "web", "default"))["metadata"]["uid"]]
+            os.kill(worker.containers[0].process.pid, signal.SIGKILL)
+            await it.until("web", lambda pod: it.is_ready(pod) and container(pod)["restartCount"] == 2)
+            assert "BackOff" not in {reason for reason, _ in await it.events("web")}
 
     asyncio.run(scenario())
 

@@ -16,6 +16,8 @@ from meshdojo.cluster.errors import ClusterError, StatusError
 Key = TypeVar("Key", bound=Hashable)
 FIRST_RETRY_SECONDS = 0.005
 LONGEST_RETRY_SECONDS = 30.0
+# Timers stand still while a laptop sleeps, and do not hear of a clock that was set.
+LONGEST_WAIT_SECONDS = 30.0
 log = logging.getLogger(__name__)
 
 
@@ -60,8 +62,12 @@ class WorkQueue(Generic[Key]):
         self._wake.set()
 
     def add_after(self, key: Key, seconds: float) -> None:
-        """Reconcile `key` once that many seconds have passed; the earliest of several such wishes counts."""
+        """Reconcile `key` once that many seconds have passed; the earliest of several such wishes counts.
+
+        After `LONGEST_WAIT_SECONDS` at the latest: whoever waits for a time of day looks at the clock again then.
+        """
         loop = asyncio.get_running_loop()
+        seconds = min(seconds, LONGEST_WAIT_SECONDS)
         earlier = self._timers.get(key)
         if earlier is not None and earlier.when() <= loop.time() + seconds:
             return

@@ -80,8 +80,8 @@ def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicK
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        # An hour back, for a clock that was corrected in between.
-        .not_valid_before(now - datetime.timedelta(hours=1))
+        # A day back, for a clock that is put back later.
+        .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + _LIFETIME)
     )
 

@@ -21,7 +21,7 @@ from meshdojo.network import BLOCKS, Block
 
 API_PORT = 6443
 DEFAULT_NAME = "default"
-# The state directory's layout. A newer one is refused, an older one is migrated (so far there is one).
+# The state directory's layout. Any other is refused with words; whoever changes it, migrates this one.
 FORMAT = 1
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
 

@@ -24,6 +24,8 @@ WORKLOAD_HOURS = timedelta(hours=24)
 ROOT_YEARS = timedelta(days=3650)
 # Clocks differ, also between a suspended laptop and its containers.
 _SKEW = timedelta(minutes=2)
+# What is never renewed outlives a clock that is put back by less than this.
+_LONG_SKEW = timedelta(days=1)
 UTC = timezone.utc  # noqa: UP017  cryptography and mypy agree on this spelling
 
 
@@ -37,8 +39,8 @@ class KeyPair:
     issued: datetime
 
     def due(self, now: datetime) -> bool:
-        """Whether it has to be renewed: half of its life has passed."""
-        return now >= self.issued + (self.expires - self.issued) / 2
+        """Whether it has to be renewed: half of its life has passed, or the clock was put back to before it began."""
+        return now < self.issued - _SKEW or now >= self.issued + (self.expires - self.issued) / 2
 
 
 class CertificateAuthority:
@@ -58,7 +60,7 @@ class CertificateAuthority:
         now = now or datetime.now(UTC)
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, trust_domain)])
-        builder = _builder(name, name, key.public_key(), now, ROOT_YEARS)
+        builder = _builder(name, name, key.public_key(), now - _LONG_SKEW, ROOT_YEARS)
         usage = _key_usage(sign_certificates=True)
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         builder = builder.add_extension(usage, critical=True)
@@ -106,8 +108,9 @@ class CertificateAuthority:
         return any(pair.due(now) for pair in self._issued.values())
 
     def serving(self, names: Sequence[str]) -> KeyPair:
-        """A server certificate for DNS names (istiod's own webhooks)."""
-        return self.issue([x509.DNSName(name) for name in names], datetime.now(UTC), ROOT_YEARS / 10)
+        """A server certificate for DNS names (istiod's own webhooks). Nothing renews it: it began a day ago."""
+        now = datetime.now(UTC)
+        return self.issue([x509.DNSName(name) for name in names], now - _LONG_SKEW, ROOT_YEARS / 10)
 
     def issue(self, names: Sequence[x509.GeneralName], now: datetime, life: timedelta = WORKLOAD_HOURS) -> KeyPair:
         """A certificate without a subject, as Istio's: the names alone (critical) say who it is."""

@@ -18,7 +18,8 @@ from meshdojo.istio.snapshot import Snapshot, State
 from meshdojo.istio.translation.translator import Cache, Translation
 
 log = logging.getLogger("ads")
-RENEWAL_ROUND = timedelta(seconds=30)
+# After a laptop's sleep certificates may have expired: looked at often.
+RENEWAL_ROUND = timedelta(seconds=5)
 _BUILT_IN = ("services", "endpointslices.discovery.k8s.io", "pods", "secrets")
 
 

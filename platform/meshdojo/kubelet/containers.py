@@ -65,6 +65,7 @@ class Container:
         self._stopping = False
         self._probes: list[asyncio.Task[None]] = []
         self._back_off = 0.0
+        self._forgiven = False
         self._began = 0.0
         self._joined: set[Spawned] = set()
 
@@ -153,8 +154,8 @@ class Container:
             self.record.restart_count += 1
 
     def forgive(self) -> None:
-        """Its next end is the node's fault: it is restarted at once, however often it has been."""
-        self._back_off = 0.0
+        """Its end now is the node's fault: it is restarted at once, and that does not count towards its back-off."""
+        self._forgiven = self.process is not None
 
     def joined(self, process: Spawned) -> None:
         """A command was started in it: it counts towards the limits until it ends."""
@@ -366,6 +367,9 @@ class Container:
 
     async def _wait_for_restart(self) -> None:
         """The first restart comes at once, later ones after 10 s, 20 s, ... 5 min, until it has run for 10 min."""
+        if self._forgiven:
+            self._forgiven = False
+            return
         if time.monotonic() - self._began > _RESET_BACK_OFF_AFTER_SECONDS:
             self._back_off = 0.0
         delay = self._back_off

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from meshdojo.cluster.client import Client, Object
+from meshdojo.cluster.clock import LOOK_SECONDS, Clock
 from meshdojo.cluster.errors import StatusError
 from meshdojo.cluster.informer import Informers
 from meshdojo.kubelet import logs
@@ -37,7 +38,6 @@ NODE_NAME = "meshdojo"
 # Ports that a sidecar serves for its own pod, on the pod's IP.
 _SIDECAR_PORTS = range(15000, 15100)
 _ADMIN_PORT = 15000
-_TOKEN_CHECK_SECONDS = 30.0
 _FILES = 65536
 _ZYGOTE_SECONDS = 10.0
 
@@ -187,10 +187,16 @@ class Kubelet:
                 worker.background(worker.refresh_volumes())
 
     async def _renew_tokens(self) -> None:
+        clock = Clock()
         while True:
-            await asyncio.sleep(_TOKEN_CHECK_SECONDS)
+            await asyncio.sleep(LOOK_SECONDS)
+            # After a jump back the tokens are of the future, after one ahead or a sleep they may have expired.
+            jump = clock.jumped()
+            if jump:
+                log.info("the clock jumped by %.0f s: tokens are renewed", jump)
             for worker in list(self._workers.values()):
-                if worker.volumes.refresh_at is not None and worker.volumes.refresh_at <= time.time():
+                due = worker.volumes.refresh_at
+                if due is not None and (jump or due <= time.time()):
                     await worker.refresh_volumes()
 
     def _zygote_died(self) -> None:

@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
+from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -40,8 +41,9 @@ class LogWriter:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self.closed = False
-        self._file: BinaryIO = path.open("ab")
+        self._file = _open(path)
         self._size = self._file.tell()
+        self._losing = False
         self._changed = asyncio.Event()
         self._rest = {"stdout": b"", "stderr": b""}
         self._open: dict[int, str] = {}
@@ -113,22 +115,39 @@ class LogWriter:
     def _append(self, stream: str, lines: list[bytes], tag: bytes) -> None:
         head = f"{now()} {stream} ".encode() + tag + b" "
         text = b"".join(head + line + b"\n" for line in lines)
-        if self._size > MAXIMUM_BYTES:
-            self._rotate()
         try:
-            self._file.write(text)
-            self._file.flush()
+            if self._size > MAXIMUM_BYTES:
+                self._rotate()
+            self._write(text)
+            self._losing = False
         except OSError as error:  # a full disk: the output is lost, the container goes on
-            log.warning("%s: %s", self.path, error)
-        self._size += len(text)
+            if not self._losing:
+                log.warning("%s: output is lost: %s", self.path, error)
+            self._losing = True
         self._changed.set()
         self._changed = asyncio.Event()
 
+    def _write(self, text: bytes) -> None:
+        """All of it, or nothing: half a line would spoil the next one."""
+        view = memoryview(text)
+        try:
+            while view:
+                view = view[self._file.write(view) or 0 :]
+        except OSError:
+            self._file.truncate(self._size)
+            raise
+        self._size += len(text)
+
     def _rotate(self) -> None:
-        self._file.close()
         self.path.replace(self.path.with_suffix(".1"))
-        self._file = self.path.open("ab")
-        self._size = 0
+        fresh = _open(self.path)
+        self._file.close()
+        self._file, self._size = fresh, 0
+
+
+def _open(path: Path) -> FileIO:
+    # Without a buffer: what could not be written must not come again with the next line.
+    return open(path, "ab", buffering=0)
 
 
 async def read(path: Path, writer: LogWriter | None, options: LogOptions) -> AsyncIterator[bytes]:

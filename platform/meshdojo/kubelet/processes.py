@@ -41,12 +41,14 @@ class ProcessFile:
 
     def add(self, mark: str, pid: int, living: list[int]) -> None:
         """One more process. The file is made anew when most of it is about the dead."""
-        if self._lines > 2 * len(living) + 200:
-            self.begin(mark, living)
-            return
-        with open(self._path, "a") as file:
-            file.write(f"{pid} {start_time(pid) or 0}\n")
-        self._lines += 1
+        # On a full disk it is not listed: its mark tells it all the same.
+        with contextlib.suppress(OSError):
+            if self._lines > 2 * len(living) + 200:
+                self.begin(mark, living)
+                return
+            with open(self._path, "a") as file:
+                file.write(f"{pid} {start_time(pid) or 0}\n")
+            self._lines += 1
 
 
 def kill_leftovers(path: Path) -> list[int]:

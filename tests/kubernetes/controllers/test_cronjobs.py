@@ -115,3 +115,13 @@ def test_what_is_later_than_its_deadline_is_left_out() -> None:
 
 def test_nothing_is_due_at_once() -> None:
     assert _due(at(seconds=0), Schedule.parse("0 0 1 1 *"), UTC) is None
+
+
+def test_a_clock_that_was_put_back_does_not_stop_the_schedule() -> None:
+    ahead = at(hours=-5)
+    ahead["status"] = {"lastScheduleTime": ahead["metadata"]["creationTimestamp"]}
+    schedule = Schedule.parse("* * * * *")
+    assert _due(ahead, schedule, UTC) is None
+    following = schedule.next(datetime.now(UTC))
+    assert following is not None
+    assert following - datetime.now(UTC) <= timedelta(minutes=1)

@@ -183,7 +183,8 @@ def _due(cron_job: Object, schedule: Schedule, zone: tzinfo) -> datetime | None:
     last = (cron_job.get("status") or {}).get("lastScheduleTime") or cron_job["metadata"]["creationTimestamp"]
     current = datetime.now(zone)
     deadline = cron_job["spec"].get("startingDeadlineSeconds")
-    earliest = parse(last).astimezone(zone)
+    # A clock that was put back must not stop the schedule until it has caught up with the last run.
+    earliest = min(parse(last).astimezone(zone), current)
     if deadline is not None:
         earliest = max(earliest, current - timedelta(seconds=deadline))
     found = None
