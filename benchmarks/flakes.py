@@ -69,17 +69,16 @@ class Flakes(Proof):
 
     async def _repeat(self, checks: Iterable[str], state: str) -> None:
         expected = Pass if state == "passing" else Fail
-        async with self.client() as client:
-            for check in checks:
-                figure, runner = Figure(check, state), Runner(client)
-                self.figures.append(figure)
-                for _ in range(self._runs):
-                    began = time.perf_counter()
-                    results: list[Result] = await runner.run([check])
-                    figure.seconds.append(time.perf_counter() - began)
-                    if not isinstance(results[0].outcome, expected):
-                        figure.unexpected.append(words(results).strip())
-                print(_row(figure), flush=True)
+        for check in checks:
+            figure, runner = Figure(check, state), Runner(self.client())
+            self.figures.append(figure)
+            for _ in range(self._runs):
+                began = time.perf_counter()
+                results: list[Result] = await runner.run([check])
+                figure.seconds.append(time.perf_counter() - began)
+                if not isinstance(results[0].outcome, expected):
+                    figure.unexpected.append(words(results).strip())
+            print(_row(figure), flush=True)
 
 
 def _said(_text: str) -> None: ...
@@ -113,7 +112,7 @@ async def measure(backend: Backend, labs: Iterable[Lab], runs: int) -> bool:
         except Stop:
             sound = False
         finally:
-            flakes.close()
+            await flakes.close()
         figures += flakes.figures
     for figure in figures:
         for words_ in figure.unexpected[:3]:

@@ -20,7 +20,7 @@ CREATED = "2026-01-02T00:00:00Z"
 
 
 class FakeCluster:
-    """Stands for an `HTTPClient`: objects by resource, and functions that answer exec and raw."""
+    """Stands for an `HTTPClient`: objects by resource, and functions that answer exec, raw and pod_get."""
 
     def __init__(self) -> None:
         self.objects: dict[str, list[Any]] = {}
@@ -31,6 +31,7 @@ class FakeCluster:
         self.unknown: set[str] = set()
         self.on_exec: Callable[..., ExecResult] = lambda namespace, pod, command: ExecResult(0, b"", b"")
         self.on_raw: Callable[[str], bytes] = lambda path: b""
+        self.on_pod_get: Callable[[str, str, int, str], bytes] = lambda namespace, pod, port, path: b""
         self.on_watch: Callable[[str], object] = lambda resource: None
 
     def add(self, resource: Any, *objects: Any) -> None:
@@ -72,6 +73,9 @@ class FakeCluster:
     async def raw(self, method: Any, path: Any, **_: Any) -> Any:
         self.raws.append(path)
         return self.on_raw(path)
+
+    async def pod_get(self, namespace: Any, pod: Any, port: Any, path: Any, **_: Any) -> Any:
+        return self.on_pod_get(namespace, pod, port, path)
 
 
 @pytest.fixture

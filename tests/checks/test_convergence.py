@@ -7,8 +7,7 @@ import pytest
 from meshdojo.checks import convergence
 from meshdojo.checks.convergence import Convergence, debounce_seconds, not_read, parse_syncz, versions
 from meshdojo.checks.outcome import CannotJudge
-from meshdojo.cluster.errors import StatusError
-from meshdojo.cluster.streams import ExecResult
+from meshdojo.cluster.errors import StatusError, Unreachable
 
 pytestmark = pytest.mark.anyio
 
@@ -27,34 +26,34 @@ def resource(name: Any, version: Any, kind: Any = "VirtualService") -> Any:
 class Istiod:
     """What istiod answers; tests change it. Each question is noted."""
 
-    def __init__(self, cluster: Any, pod: Any, by_exec: Any) -> None:
+    def __init__(self, cluster: Any, pod: Any, forwarded: Any) -> None:
         self.configz = [resource("web", "5")]
         self.resources = {CLUSTER: {"sent": "a", "acked": "a"}, ROUTE: {"sent": "b", "acked": "b"}}
         self.shards: Any = {}
         self.outright: dict[str, Any] = {}
         self.updates = [7]
         self.asked: list[str] = []
-        self.by_exec = by_exec
+        self.forwarded = forwarded
         istiod = pod("istiod-1", "istio-system", app="istiod")
         istiod["spec"]["containers"] = [
             {"name": "discovery", "env": [{"name": "PILOT_DEBOUNCE_AFTER", "value": "1ms"}]}
         ]
         cluster.add("pods", istiod, pod("gateway", "istio-system"))
         cluster.add("virtualservices.networking.istio.io", resource("web", "5"))
-        cluster.on_raw, cluster.on_exec = self.raw, self.exec
+        cluster.on_raw, cluster.on_pod_get = self.raw, self.pod_get
 
     def raw(self, path: Any) -> Any:
         page = path.rsplit("/", 1)[-1]
         if page == "metrics":
             count = self.updates.pop(0) if len(self.updates) > 1 else self.updates[0]
             return f'pilot_inbound_updates{{type="config"}} {count}\npilot_inbound_updates{{type="eds"}} 2\n'.encode()
-        if self.by_exec:
+        if self.forwarded:
             raise StatusError(401, "Unauthorized", "Unauthorized")
         return self.page(page)
 
-    def exec(self, _namespace: Any, _pod: Any, command: Any) -> Any:
-        assert command[:3] == ["pilot-discovery", "request", "GET"]
-        return ExecResult(0, b"2026/11/21 INFO a line of its log\n" + self.page(command[3].rsplit("/", 1)[-1]), b"")
+    def pod_get(self, namespace: Any, pod: Any, port: Any, path: Any) -> Any:
+        assert (namespace, pod, port) == ("istio-system", "istiod-1", 15014)
+        return self.page(path.rsplit("/", 1)[-1])
 
     def page(self, page: Any) -> Any:
         self.asked.append(page)
@@ -68,7 +67,7 @@ class Istiod:
         return json.dumps(answer() if callable(answer) else answer).encode()
 
 
-@pytest.fixture(params=[False, True], ids=["by pod proxy", "by exec"])
+@pytest.fixture(params=[False, True], ids=["by pod proxy", "by port-forward"])
 def istiod(request: Any, cluster: Any, pod: Any) -> Any:
     return Istiod(cluster, pod, request.param)
 
@@ -79,28 +78,8 @@ async def test_a_settled_mesh_is_settled(cluster: Any, istiod: Any) -> None:
     assert set(istiod.asked[3:]) == {"syncz"}
 
 
-@pytest.mark.parametrize(("empty", "answers"), [(2, True), (3, False)])
-async def test_an_exec_that_brings_nothing_back_is_tried_again(
-    cluster: Any, pod: Any, empty: int, answers: bool
-) -> None:
-    Istiod(cluster, pod, by_exec=True)
-    answer, left = cluster.on_exec, empty
-
-    def on_exec(namespace: Any, name: Any, command: Any) -> Any:
-        nonlocal left
-        left -= 1
-        return ExecResult(0, b"", b"INFO a line of the log") if left >= 0 else answer(namespace, name, command)
-
-    cluster.on_exec = on_exec
-    if answers:
-        await Convergence(cluster).wait()
-    else:
-        with pytest.raises(CannotJudge, match="istiod does not answer /debug/resourcesz: INFO a line of the log"):
-            await Convergence(cluster).wait()
-
-
 async def test_where_the_pod_proxy_is_turned_away_it_is_not_asked_again(cluster: Any, pod: Any) -> None:
-    Istiod(cluster, pod, by_exec=True)
+    Istiod(cluster, pod, forwarded=True)
     await Convergence(cluster).wait()
     assert len([path for path in cluster.raws if "/debug/" in path]) == 1
 
@@ -235,10 +214,18 @@ async def test_without_istio_nothing_can_be_judged(cluster: Any, pod: Any) -> No
         await Convergence(cluster).wait()
 
 
-async def test_an_istiod_that_answers_nonsense_is_named(cluster: Any, pod: Any) -> None:
-    Istiod(cluster, pod, by_exec=True)
-    cluster.on_exec = lambda *_: ExecResult(1, b"", b"no such command")
-    with pytest.raises(CannotJudge, match="no such command"):
+@pytest.mark.parametrize(
+    "error",
+    [Unreachable("port 15014 of the pod does not answer: connection refused"), StatusError(404, "", "not found")],
+    ids=["no answer", "no such page"],
+)
+async def test_an_istiod_that_does_not_answer_is_named(cluster: Any, pod: Any, error: Exception) -> None:
+    def refuse(*_: Any) -> Any:
+        raise error
+
+    Istiod(cluster, pod, forwarded=True)
+    cluster.on_pod_get = refuse
+    with pytest.raises(CannotJudge, match=f"istiod does not answer /debug/resourcesz: {error}"):
         await Convergence(cluster).wait()
 
 

@@ -1,7 +1,10 @@
+import asyncio
+import json
 from typing import Any
 
 import pytest
 
+import meshdojo.checks.mesh
 from meshdojo.checks.measurement import Request
 from meshdojo.checks.mesh import Mesh
 from meshdojo.checks.outcome import CannotJudge
@@ -55,6 +58,52 @@ async def test_objects_are_listed_once(cluster: Any, pod: Any) -> None:
     first = await mesh.list("pods", "fleet")
     cluster.add("pods", pod("b"))
     assert await mesh.list("pods", "fleet") is first
+
+
+async def test_pods_on_their_way_out_are_waited_for_and_forgotten(cluster: Any, pod: Any) -> None:
+    mesh = mesh_of(cluster, Probe())
+    leaving = pod("old")
+    leaving["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    cluster.add("pods", leaving, pod("new"))
+    cluster.on_watch = lambda resource: cluster.objects[resource].remove(leaving)
+    assert len(await mesh.list("pods", "fleet")) == 2
+    await mesh.departed("fleet")
+    assert [one["metadata"]["name"] for one in await mesh.list("pods", "fleet")] == ["new"]
+
+
+async def test_a_pod_that_does_not_go_is_no_verdict(cluster: Any, pod: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(meshdojo.checks.mesh, "DEPARTURE_SECONDS", 0.01)
+    leaving = pod("old")
+    leaving["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    cluster.add("pods", leaving)
+
+    async def watch(*_: Any, **__: Any) -> Any:
+        await asyncio.Event().wait()
+        yield
+
+    cluster.watch = watch
+    with pytest.raises(CannotJudge, match="pods of namespace fleet were deleted, and do not go: old"):
+        await mesh_of(cluster, Probe()).departed("fleet")
+
+
+async def test_a_service_that_the_node_does_not_know_yet_is_waited_for(
+    cluster: Any, pod: Any, output: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(meshdojo.checks.mesh, "POLL_SECONDS", 0.0)
+    refused = json.dumps({**json.loads(output()), "requests": 1, "errors": {"refused": 1}}).encode()
+    answers = [refused, refused, output(v1=1)]
+    cluster.on_exec = lambda namespace, name, command: ExecResult(0, answers.pop(0), b"")
+    await mesh_of(cluster, Probe()).led_to(pod("desk"), "http://staff/")
+    assert answers == []
+
+
+async def test_a_service_that_nothing_answers_for_is_not_waited_for_for_ever(
+    cluster: Any, pod: Any, output: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(meshdojo.checks.mesh, "FOLLOWING_SECONDS", 0.01)
+    refused = json.dumps({**json.loads(output()), "requests": 1, "errors": {"refused": 1}}).encode()
+    cluster.on_exec = lambda namespace, name, command: ExecResult(0, refused, b"")
+    await mesh_of(cluster, Probe()).led_to(pod("desk"), "http://staff/")
 
 
 async def test_a_kind_that_the_cluster_does_not_know_cannot_be_judged(cluster: Any) -> None:

@@ -180,7 +180,7 @@ class NoClient:
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     world = World()
 
-    async def start_state(*_: object) -> State:
+    async def start_state(*_: object, client: object) -> State:
         world.log.append("set up")
         world.solved.clear()
         return world.state()
@@ -195,7 +195,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
         world.log.append(f"back to {sorted(world.solved)}")
         return state
 
-    async def reset_lab(*_: object) -> State:
+    async def reset_lab(*_: object, client: object) -> State:
         world.log.append("reset")
         world.solved = {"demo.also", "demo.two"} if world.reset_fails else set()
         return world.state()
@@ -409,7 +409,7 @@ async def test_what_is_left_behind_is_found(lab: Lab, world: World) -> None:
 async def test_a_backend_that_gives_up_is_a_step_that_failed(
     lab: Lab, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def broken(*_: object) -> None:
+    async def broken(*_: object, client: object) -> None:
         raise BackendError("docker is gone")
 
     monkeypatch.setattr(setup, "start_state", broken)

@@ -16,8 +16,8 @@ things are established, in this order, from what istiod tells about itself:
    the last one acknowledged: the two must be the same. A proxy that refused a version is reported with its words.
 
 Source: pilot/pkg/xds/discovery.go (debounce) and debug.go of Istio 1.31; tried on kind. The debug pages are served to
-istiod's own loopback only, so they are asked for by exec (``pilot-discovery request``) where the API server's pod proxy
-is turned away; the metrics are open.
+istiod's own loopback only, so they are asked for through a port-forward where the API server's pod proxy is turned away
+(ten times as fast as an exec of ``pilot-discovery request``); the metrics are open.
 """
 
 from __future__ import annotations
@@ -34,14 +34,13 @@ from meshdojo.checks import endpoints
 from meshdojo.checks.outcome import CannotJudge
 from meshdojo.checks.pods import is_ready
 from meshdojo.cluster.client import Object
-from meshdojo.cluster.errors import StatusError
+from meshdojo.cluster.errors import StatusError, Unreachable
 from meshdojo.cluster.http import HTTPClient
 
 NAMESPACE, PORT = "istio-system", 15014
 DEBOUNCE_SECONDS = 0.1
 POLL_SECONDS = 0.02
 LATENESS, LATEST_SECONDS = 2, 2.0
-ATTEMPTS = 3
 PATIENT_SECONDS = 90.0  # for who sets labs up and proves them, with nobody waiting for an answer
 KINDS = (
     "virtualservices.networking.istio.io",
@@ -57,7 +56,6 @@ KINDS = (
 _NO_ISTIO = "'meshdojo reset LAB' sets the lab up again, Istio included."
 _UPDATES = re.compile(r"^pilot_inbound_updates\{[^}]*\} (\S+)$", re.MULTILINE)
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m)")
-_JSON = re.compile(rb"^[\[{].*", re.MULTILINE | re.DOTALL)
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}
 
 Key = tuple[str, str, str]
@@ -82,7 +80,7 @@ class Convergence:
 
     def __init__(self, client: HTTPClient) -> None:
         self._client = client
-        self._by_exec = False
+        self._forwarded = False
         self._kinds: frozenset[str] = frozenset()
 
     async def wait(self, seconds: float = 20.0) -> None:
@@ -183,23 +181,17 @@ class Convergence:
         return json.loads(await self._debug(istiod, page))
 
     async def _debug(self, istiod: Object, page: str) -> bytes:
-        if not self._by_exec:
+        if not self._forwarded:
             try:
                 return await self._client.raw("GET", f"{_proxy_path(istiod)}/debug/{page}")
             except StatusError as error:
                 if error.code not in (401, 403):
                     raise
-                self._by_exec = True
-        command = ["pilot-discovery", "request", "GET", f"/debug/{page}"]
-        said = ""
-        for _ in range(ATTEMPTS):  # on a busy machine an exec now and then brings nothing back
-            result = await self._client.exec(NAMESPACE, istiod["metadata"]["name"], command, "discovery")
-            # Lines of istiod's own log may come first.
-            body = _JSON.search(result.stdout)
-            if result.exit_code == 0 and body:
-                return body[0]
-            said = (result.stderr or result.stdout).decode(errors="replace")[-200:]
-        raise CannotJudge(f"istiod does not answer /debug/{page}: {said}", "Look at istiod's log.")
+                self._forwarded = True
+        try:
+            return await self._client.pod_get(NAMESPACE, istiod["metadata"]["name"], PORT, f"/debug/{page}")
+        except (StatusError, Unreachable) as error:
+            raise CannotJudge(f"istiod does not answer /debug/{page}: {error}", "Look at istiod's log.") from error
 
 
 class _Quiet:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Sequence
 
 from meshdojo.checks.convergence import Convergence
@@ -16,6 +18,9 @@ from meshdojo.cluster.streams import ExecResult
 
 # As a pod without a sidecar reaches the ingress gateway: the way a customer comes in.
 GATEWAY_URL = "http://istio-ingressgateway.istio-system"
+# Kubernetes gives a pod half a minute to end, unless it says otherwise.
+DEPARTURE_SECONDS = 40.0
+FOLLOWING_SECONDS, POLL_SECONDS = 8.0, 0.1
 
 
 class Mesh:
@@ -62,6 +67,37 @@ class Mesh:
         Raises CannotJudge.
         """
         await self._convergence.wait()
+
+    async def departed(self, namespace: str) -> None:
+        """Wait until no pod of a namespace is on its way out, in a check without Istio: a Service may lead there still.
+
+        Pods are listed anew afterwards. Raises CannotJudge when one stays for longer than it may.
+        """
+        try:
+            async with asyncio.timeout(DEPARTURE_SECONDS):
+                while True:
+                    found = await self._client.list("pods", namespace)
+                    leaving = [pod["metadata"]["name"] for pod in found.items if "deletionTimestamp" in pod["metadata"]]
+                    if not leaving:
+                        break
+                    async for _change in self._client.watch("pods", namespace, since=found.resource_version):
+                        break
+        except TimeoutError:
+            reason = f"pods of namespace {namespace} were deleted, and do not go: {', '.join(leaving)}"
+            raise CannotJudge(reason, f"kubectl describe pods -n {namespace}") from None
+        self._listed.pop(("pods", namespace), None)
+
+    async def led_to(self, pod: Object, url: str) -> None:
+        """Wait until anything answers a pod at a URL, in a check without Istio.
+
+        A node follows a Service's new pods within a second, and tells nobody when. Returns in any case, after
+        `FOLLOWING_SECONDS`: the sample that is judged comes afterwards. Raises CannotJudge when the pod cannot ask.
+        """
+        deadline = time.monotonic() + FOLLOWING_SECONDS
+        while time.monotonic() < deadline:
+            if (await self.measure_from(pod, Request(url, 1, count_by="status", timeout=1))).statuses.total():
+                return
+            await asyncio.sleep(POLL_SECONDS)
 
     async def refusal(self, namespace: str, pod: Object) -> str:
         """Why the API server would not take a new pod in a namespace, '' when it would. Nothing is stored.

@@ -106,12 +106,13 @@ async def restore(client: HTTPClient, wanted: Wanted, progress: Progress) -> Sta
     if work.done:
         progress(f"putting back {work.summary}")
     await work.pods()
-    live = await settled(client, wanted, work.live if not (work.done or work.deleted) else None)
+    changed = work.done or work.deleted
+    live = await settled(client, wanted, await look(client, kinds=work.live.kinds) if changed else work.live)
     for _ in range(ROUNDS):
         if not (odd := _injected_otherwise(wanted, live.state)):
             break
         await _each(work.delete_pod, odd)
-        live = await settled(client, wanted)
+        live = await settled(client, wanted, await look(client, kinds=work.live.kinds))
     return await without_old_replica_sets(client, wanted, live)
 
 
@@ -298,20 +299,25 @@ def _injected_otherwise(wanted: Wanted, reached: State) -> list[Pod]:
     ]
 
 
-async def settled(client: HTTPClient, wanted: Wanted, live: Live | None = None) -> Live:
+async def settled(client: HTTPClient, wanted: Wanted, live: Live) -> Live:
     """Wait until the controllers have followed: rollouts complete, pods ready, nothing on its way out.
 
-    `live`: what there is, if that is known.
+    `live`: what there is, as far as it is known.
     """
     late: list[str] = []
+    # What takes time. The rest is looked at once more in the end: a real API server takes a while for all its kinds.
+    slow = _WORKLOADS | {REPLICA_SETS} | {key.resource for key in wanted.keys}
     try:
         async with asyncio.timeout(READY_SECONDS):
-            live = live or await look(client)
-            while late := [*_late(live, wanted), *await _late_elsewhere(client, wanted)]:
-                await _hurry(client, live, wanted)
-                await asyncio.sleep(0.1)  # several kinds at once: a watch for each would cost more than this
-                live = await look_again(client, live)
-            return live
+            whole = True
+            while True:
+                while late := [*_late(live, wanted), *await _late_elsewhere(client, wanted)]:
+                    await _hurry(client, live, wanted)
+                    await asyncio.sleep(0.1)  # several kinds at once: a watch for each would cost more than this
+                    live, whole = await look_again(client, live, slow), False
+                if whole:
+                    return live
+                live, whole = await look_again(client, live), True
     except TimeoutError:
         where = sorted(wanted.namespaces)[0] if wanted.namespaces else "default"
         why = f"kubectl describe pods -n {where}"

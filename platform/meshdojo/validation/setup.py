@@ -8,8 +8,8 @@ as pods that are right go on running. Where nothing is known of what is there, i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 
 from meshdojo.backends.base import MANAGED_LABEL, MANAGED_VALUE, Backend, BackendError, Progress
@@ -56,15 +56,28 @@ def _start_of(lab: Lab | None) -> _Start:
     return _Start(lab.id, lab.manifests(), lab.front.needs, lab.front.fresh_deployments)
 
 
-async def start_state(backend: Backend, lab: Lab | None = None, progress: Progress = silent) -> State:
+@asynccontextmanager
+async def connected(backend: Backend, client: HTTPClient | None) -> AsyncIterator[HTTPClient]:
+    """`client`, or (None) a new one for the moment. One that has been used knows what the cluster serves."""
+    if client is not None:
+        yield client
+        return
+    async with HTTPClient.from_kubeconfig(backend.kubeconfig) as made:
+        yield made
+
+
+async def start_state(
+    backend: Backend, lab: Lab | None = None, progress: Progress = silent, *, client: HTTPClient | None = None
+) -> State:
     """Bring the cluster to the start of a lab (None: only the fleet), whatever is there, and return what it then is.
 
     Everything in the lab's namespaces becomes what its manifests say: what a learner added is gone, and so are the
-    namespaces of other labs. Returns once every pod is ready and the mesh has settled. Raises BackendError.
+    namespaces of other labs. Returns once every pod is ready and the mesh has settled. `client`: as for `connected`.
+    Raises BackendError.
     """
     start = _start_of(lab)
     await _needs(backend, start, progress)
-    async with HTTPClient.from_kubeconfig(backend.kubeconfig) as client:
+    async with connected(backend, client) as client:
         before = await records.read(client)
         if before is None:
             progress("applying the lab's manifests, and waiting until every pod is ready")
@@ -122,21 +135,26 @@ def _at_its_place(lab: Lab | None, manifest: Object, error: Exception) -> UserEr
     return BackendError(str(error))
 
 
-async def present_state(backend: Backend) -> State:
+async def present_state(backend: Backend, client: HTTPClient | None = None) -> State:
     """What is there now. Raises ClusterError."""
-    async with HTTPClient.from_kubeconfig(backend.kubeconfig) as client:
+    async with connected(backend, client) as client:
         return (await look(client)).state
 
 
 async def return_to(
-    backend: Backend, lab: Lab, state: State, clean: Iterable[Pod] = (), progress: Progress = silent
+    backend: Backend,
+    lab: Lab,
+    state: State,
+    clean: Iterable[Pod] = (),
+    progress: Progress = silent,
+    client: HTTPClient | None = None,
 ) -> State:
     """Bring the lab back to `state`, where it has been before, and return what it then is (pods may be new).
 
     `clean`: more pods that nobody touched since they were made. Raises CannotRestore when it cannot be told how,
     BackendError, ClusterError.
     """
-    async with HTTPClient.from_kubeconfig(backend.kubeconfig) as client:
+    async with connected(backend, client) as client:
         manifests = await keys_of(client, (obj for obj in lab.manifests() if obj["kind"] == "Pod"))
         before = replace(state, pods=(*state.pods, *clean))
         fresh = lab.front.fresh_deployments
@@ -192,14 +210,16 @@ async def _settle(client: HTTPClient) -> None:
         await Convergence(client).wait(PATIENT_SECONDS)
 
 
-async def reset_lab(backend: Backend, lab: Lab, progress: Progress = silent, *, hard: bool = False) -> State:
+async def reset_lab(
+    backend: Backend, lab: Lab, progress: Progress = silent, *, hard: bool = False, client: HTTPClient | None = None
+) -> State:
     """Bring the lab back to its start. `hard`: everything is made anew, whether or not it differs.
 
     Raises BackendError.
     """
     if hard:
         await remove(backend, lab, progress)
-    return await start_state(backend, lab, progress)
+    return await start_state(backend, lab, progress, client=client)
 
 
 async def lab_differences(backend: Backend, lab: Lab) -> list[Difference]:

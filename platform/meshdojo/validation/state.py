@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -27,12 +27,17 @@ ISTIO_SYSTEM = "istio-system"
 NAMESPACES, PODS, REPLICA_SETS, DEPLOYMENTS = "namespaces", "pods", "replicasets.apps", "deployments.apps"
 EMPTY: Mapping[str, str] = MappingProxyType({})
 REVISION = "deployment.kubernetes.io/revision"
+# Lists at the same time: each has a connection of its own, and to open one takes longer than an answer.
+AT_ONCE = 12
 
 # Nobody's work: they come and go with others, or are gone after an hour.
 _DERIVED = frozenset({"events", "events.events.k8s.io", "leases.coordination.k8s.io", "controllerrevisions.apps"})
 # In every namespace by itself, and again by itself when it was deleted.
 _AUTOMATIC = frozenset(
-    {("configmaps", "kube-root-ca.crt"), ("configmaps", "istio-ca-root-cert"), ("serviceaccounts", "default")}
+    {
+        *(("configmaps", name) for name in ("kube-root-ca.crt", "istio-ca-root-cert", "istio-ca-crl")),
+        ("serviceaccounts", "default"),
+    }
 )
 # A service keeps its address for as long as it lives; one that is made again gets another.
 _ALLOCATED = frozenset({"clusterIP", "clusterIPs", "healthCheckNodePort"})
@@ -91,30 +96,39 @@ class Live:
     kinds: tuple[Resource, ...] = ()
 
 
-async def look(client: HTTPClient, known: Mapping[str, str] = EMPTY) -> Live:
+async def look(client: HTTPClient, known: Mapping[str, str] = EMPTY, kinds: Sequence[Resource] = ()) -> Live:
     """What there is now. `known`: namespaces (with uid) that are ours even if somebody took their label away.
 
-    Raises ClusterError.
+    `kinds`: those that there are, if that is known. Raises ClusterError.
     """
-    listed, resources = await asyncio.gather(client.list(NAMESPACES), client.discovery.all())
-    kinds = [one for one in resources if one.namespaced and {"list", "delete"} <= {*one.verbs}]
-    return await _look(client, [item for item in listed.items if is_ours(item) or _is_known(item, known)], kinds)
+    listed, found = await asyncio.gather(client.list(NAMESPACES), _kinds(client, kinds))
+    return await _look(client, [item for item in listed.items if is_ours(item) or _is_known(item, known)], found)
 
 
-async def look_again(client: HTTPClient, before: Live) -> Live:
-    """The same namespaces and kinds of objects as `before`, which saves asking for the kinds that there are."""
+async def _kinds(client: HTTPClient, known: Sequence[Resource]) -> Sequence[Resource]:
+    """The kinds whose objects somebody may make and delete in a namespace."""
+    resources = known or await client.discovery.all()
+    return [one for one in resources if one.namespaced and {"list", "delete"} <= {*one.verbs}]
+
+
+async def look_again(client: HTTPClient, before: Live, only: Collection[str] = ()) -> Live:
+    """The same namespaces and kinds of objects as `before`, which saves asking for the kinds that there are.
+
+    `only`: names of resources; nothing is known of others then.
+    """
     listed = await client.list(NAMESPACES)
-    return await _look(
-        client, [item for item in listed.items if _is_known(item, before.state.namespaces)], before.kinds
-    )
+    namespaces = [item for item in listed.items if _is_known(item, before.state.namespaces)]
+    kinds = [kind for kind in before.kinds if kind.name in only] if only else before.kinds
+    return replace(await _look(client, namespaces, kinds), kinds=before.kinds)
 
 
 async def _look(client: HTTPClient, namespaces: list[Object], kinds: Sequence[Resource]) -> Live:
     names = [item["metadata"]["name"] for item in namespaces]
     istiod = asyncio.create_task(_istiod(client))
+    turns = asyncio.Semaphore(AT_ONCE)
     found = await asyncio.gather(
-        *(_list(client, kind, name) for name in names for kind in kinds if kind.name not in _DERIVED),
-        *(_list(client, kind, ISTIO_SYSTEM) for kind in kinds if kind.group.endswith(".istio.io")),
+        *(_list(client, kind, name, turns) for name in names for kind in kinds if kind.name not in _DERIVED),
+        *(_list(client, kind, ISTIO_SYSTEM, turns) for kind in kinds if kind.group.endswith(".istio.io")),
     )
     raw = {Key(NAMESPACES, "", item["metadata"]["name"]): item for item in namespaces}
     raw.update(entry for entries in found for entry in entries)
@@ -138,9 +152,12 @@ async def _istiod(client: HTTPClient) -> str:
     return str(found.items[0]["metadata"]["uid"]) if found.items else ""
 
 
-async def _list(client: HTTPClient, kind: Resource, namespace: str) -> list[tuple[Key, Object]]:
+async def _list(
+    client: HTTPClient, kind: Resource, namespace: str, turns: asyncio.Semaphore
+) -> list[tuple[Key, Object]]:
     try:
-        listed = await client.list(kind.name, namespace)
+        async with turns:
+            listed = await client.list(kind.name, namespace)
     except StatusError as error:
         if error.code not in (404, 405):  # gone since discovery spoke of it
             raise

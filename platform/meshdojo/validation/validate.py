@@ -73,7 +73,7 @@ async def validate(
         if folder is not None:
             await proof.diagnose(folder / f"{lab.id}-{backend.name}")
     finally:
-        proof.close()
+        await proof.close()
     return proof.report
 
 
@@ -99,9 +99,12 @@ class Proof:
         self._checkpoints: dict[str, _Checkpoint] = {}
         self._clean: dict[str, Pod] = {}
         self._start: State | None = None
+        self._client: HTTPClient | None = None
 
-    def close(self) -> None:
+    async def close(self) -> None:
         shutil.rmtree(self._folders, ignore_errors=True)
+        if self._client is not None:
+            await self._client.close()
 
     async def structure(self) -> None:
         """What can be seen without a cluster."""
@@ -110,8 +113,8 @@ class Proof:
 
     async def once(self) -> None:
         await self._set_up()
-        async with self.step("set-up", "what is there at the start"), self.client() as client:
-            before = await inventory.take(client)
+        async with self.step("set-up", "what is there at the start"):
+            before = await inventory.take(self.client())
         for task in self.lab.tasks:
             await self.must_fail(task)
         await self._documented()
@@ -128,14 +131,13 @@ class Proof:
         """Keep what is needed to understand the last step."""
         self.report.folder = folder
         self._progress(f"collecting what is needed to understand the failure in {folder}")
-        async with self.client() as client:
-            await diagnosis.collect(client, folder, self.report, self.lab.namespaces())
+        await diagnosis.collect(self.client(), folder, self.report, self.lab.namespaces())
         with suppress(BackendError, ClusterError):
             await diagnosis.proxy_status(await self._environment(), folder)
 
     async def _set_up(self) -> None:
         async with self.step("set-up", "start state"):
-            state = await setup.start_state(self.backend, self.lab, self._progress)
+            state = await setup.start_state(self.backend, self.lab, self._progress, client=self.client())
             self._start = self._start or state
             self._clean |= {pod.uid: pod for pod in state.pods}
 
@@ -175,7 +177,7 @@ class Proof:
         async with self.step("set-up", f"where {task.id} is solved"):
             copy = self._folders / f"after-{task.id}"
             shutil.copytree(folder, copy)
-            self._checkpoints[task.id] = _Checkpoint(await setup.present_state(self.backend), copy)
+            self._checkpoints[task.id] = _Checkpoint(await setup.present_state(self.backend, self.client()), copy)
 
     async def _begin(self, solution: Solution) -> Path:
         """Bring the cluster to where a solution begins; returns the folder for its commands."""
@@ -197,7 +199,7 @@ class Proof:
         async with self.step("set-up", f"back to where {name} is solved"):
             try:
                 checkpoint.state = await setup.return_to(
-                    self.backend, self.lab, checkpoint.state, self._clean.values(), self._progress
+                    self.backend, self.lab, checkpoint.state, self._clean.values(), self._progress, self.client()
                 )
                 self._clean |= {pod.uid: pod for pod in checkpoint.state.pods}
             except CannotRestore as error:
@@ -224,9 +226,8 @@ class Proof:
 
     async def _settled(self) -> None:
         """A person takes longer to read on than a mesh takes to settle; here it has to be waited for."""
-        async with self.client() as client:
-            with suppress(CannotJudge):  # no Istio, or a proxy that refuses: the command will show it
-                await Convergence(client).wait(PATIENT_SECONDS)
+        with suppress(CannotJudge):  # no Istio, or a proxy that refuses: the command will show it
+            await Convergence(self.client()).wait(PATIENT_SECONDS)
 
     async def attempt(self, solution: Solution) -> None:
         """Do a task in another way than the chapter."""
@@ -255,11 +256,10 @@ class Proof:
 
     async def _reset(self, before: frozenset[inventory.Key]) -> None:
         async with self.step("reset", "all is as at the start") as problems:
-            reached = await setup.reset_lab(self.backend, self.lab, self._progress)
+            reached = await setup.reset_lab(self.backend, self.lab, self._progress, client=self.client())
             if self._start is not None:
                 problems += unlike(self._start, reached)
-            async with self.client() as client:
-                now = await inventory.take(client)
+            now = await inventory.take(self.client())
             if now - before:
                 problems.append(f"left behind: {inventory.words(now - before)}")
             if before - now:
@@ -267,12 +267,12 @@ class Proof:
 
     async def judge(self, task: Task) -> list[Result]:
         """The outcomes of a task's checks, now."""
-        async with self.client() as client:
-            return await Runner(client).run(task.checks)
+        return await Runner(self.client()).run(task.checks)
 
     def client(self) -> HTTPClient:
-        """A new client of the cluster."""
-        return HTTPClient.from_kubeconfig(self.backend.kubeconfig)
+        """The client of the cluster, one for the whole proof: it knows already what the cluster serves."""
+        self._client = self._client or HTTPClient.from_kubeconfig(self.backend.kubeconfig)
+        return self._client
 
     def _new_folder(self) -> Path:
         return Path(tempfile.mkdtemp(dir=self._folders))

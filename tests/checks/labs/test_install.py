@@ -31,6 +31,7 @@ class Mesh:
         self._measurement = measurement
         self.state = state
         self.settled_times = 0
+        self.waits: list[str] = []
         system = [one if isinstance(one, dict) else deployment(one, "istio-system", app=one) for one in state["istio"]]
         pods = state.get("pods", [("clerk", False, LATER), ("parcels", False, LATER)])
         self._objects: dict[tuple[str, Any], list[Any]] = {
@@ -49,6 +50,14 @@ class Mesh:
 
     async def settled(self) -> None:
         self.settled_times += 1
+
+    async def departed(self, namespace: str) -> None:
+        assert namespace == "post"
+        self.waits.append("departed")
+
+    async def led_to(self, pod: Any, url: str) -> None:
+        assert (pod["metadata"]["name"], url) == ("clerk-1", VERSION)
+        self.waits.append("led to")
 
     async def refusal(self, namespace: Any, _pod: Any) -> str:
         assert namespace == "meshdojo-probe"
@@ -183,7 +192,10 @@ def post(**labels: str) -> Any:
     ],
 )
 async def test_out(mesh: Any, state: Any, reason: str) -> None:
-    judged(await install.out(mesh(istio=(), **state)), reason)
+    made = mesh(istio=(), **state)
+    judged(await install.out(made), reason)
+    if not reason or "answer" in reason:
+        assert made.waits == ["departed", "led to"], "pods on their way out do not count, nor what a node knows of them"
 
 
 def named(name: str, **more: Any) -> Any:

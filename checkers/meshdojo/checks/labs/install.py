@@ -208,8 +208,12 @@ async def out(mesh: Mesh) -> Outcome:
                 "1/1: a proxy without a control plane gets no new certificate, and fails within a day",
                 f"kubectl rollout restart deployment -n {POST}",
             )
-    clerk = (await _ready(mesh, "clerk"))[0]
-    measured = await mesh.measure_from(clerk, Request(f"{PARCELS}/version", plan().requests, count_by="status"))
+    await mesh.departed(POST)
+    if not (clerks := await _ready(mesh, "clerk")):
+        return none_ready("clerk")
+    clerk, url = clerks[0], f"{PARCELS}/version"
+    await mesh.led_to(clerk, url)
+    measured = await mesh.measure_from(clerk, Request(url, plan().requests, count_by="status"))
     return unanswered(measured) or Pass(f"{measured.requests} requests of clerk answered, without a sidecar in between")
 
 
