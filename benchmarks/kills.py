@@ -178,11 +178,12 @@ def _gone(pid: int) -> None:
 
 
 async def _runs(environment: Environment) -> set[tuple[str, str, int]]:
-    """(pod, container, how often it was started again)."""
+    """What runs: (pod, container, how often it was started again)."""
     return {
         (pod["metadata"]["name"], one["name"], one["restartCount"])
         for pod in await _pods(environment)
         for one in _statuses(pod)
+        if "running" in one["state"]
     }
 
 

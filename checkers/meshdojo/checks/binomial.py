@@ -32,6 +32,7 @@ class Design:
     miss: float
 
     def accepts(self, count: int) -> bool:
+        """Whether so many hits of `requests` are within the acceptance region."""
         return self.low <= count <= self.high
 
 

@@ -22,10 +22,12 @@ class Failures:
 
     @property
     def design(self) -> Design:
+        """How many requests to send, and how many failures to accept: `binomial.design` of the three rates."""
         return design(self.right, self.below, self.above)
 
     @property
     def expected(self) -> str:
+        """What a learner is told to expect: counts, with the rate that they stand for."""
         plan = self.design
         counts = f"{plan.low} to {plan.high}" if plan.low else f"at most {plan.high}"
         most = "" if plan.low else "at most "

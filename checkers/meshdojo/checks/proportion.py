@@ -23,10 +23,12 @@ class Proportion:
 
     @property
     def design(self) -> Design:
+        """How many requests to send, and how many hits to accept: `binomial.design` of the three shares."""
         return design(self.right, self.below, self.above)
 
     @property
     def expected(self) -> str:
+        """What a learner is told to expect: counts of answers, with the share that they stand for."""
         plan = self.design
         if plan.low == plan.high:
             return f"{plan.low} of {plan.requests} answers from {self.label}"

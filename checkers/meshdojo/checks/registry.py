@@ -32,6 +32,7 @@ class Check:
 
     @property
     def lab(self) -> str:
+        """The lab's part of the id: what stands before the first point."""
         return self.id.partition(".")[0]
 
     @property
@@ -42,6 +43,7 @@ class Check:
 
     @property
     def source(self) -> str:
+        """The source text of the function that judges, for the page that shows it."""
         return inspect.getsource(self.judge)
 
 

@@ -28,10 +28,12 @@ class Result:
 
     @property
     def passed(self) -> bool:
+        """Whether the check is fulfilled."""
         return isinstance(self.outcome, Pass)
 
     @property
     def failed(self) -> bool:
+        """Whether it is not, by the learner's doing (an error is neither)."""
         return isinstance(self.outcome, Fail)
 
 

@@ -55,10 +55,14 @@ class Backend(Protocol):
 
     name: str
 
-    # Whether the cluster is ours alone, made by meshdojo: then what a learner did to Istio's namespace is put back too.
-    # On any other cluster only what carries our label is ever deleted.
     @property
-    def owned(self) -> bool: ...
+    def owned(self) -> bool:
+        """Whether the cluster is ours alone, made by meshdojo.
+
+        Then what a learner did to Istio's namespace is put back too. On any other cluster only what carries our label
+        is ever deleted.
+        """
+        ...
 
     @property
     def confirmation(self) -> str:

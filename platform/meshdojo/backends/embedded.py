@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from meshdojo.backends import istio
-from meshdojo.backends.base import BackendError, BackendNotRunning, Progress, Status
+from meshdojo.backends.base import Backend, BackendError, BackendNotRunning, Progress, Status
 from meshdojo.backends.gateways import http_port
 from meshdojo.backends.namespaces import delete_managed
 from meshdojo.cluster.errors import ClusterError
@@ -19,7 +19,7 @@ from meshdojo.embedded.environment import DEFAULT_NAME, Environment
 from meshdojo.embedded.errors import EmbeddedError
 
 
-class EmbeddedBackend:
+class EmbeddedBackend(Backend):
     """The environment of this name; see `meshdojo.embedded`."""
 
     name = "embedded"

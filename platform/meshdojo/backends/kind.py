@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from meshdojo.backends import istio
-from meshdojo.backends.base import BackendError, BackendMissing, BackendNotRunning, Progress, Status
+from meshdojo.backends.base import Backend, BackendError, BackendMissing, BackendNotRunning, Progress, Status
 from meshdojo.backends.commands import run
 from meshdojo.backends.gateways import NAMESPACE, http_port
 from meshdojo.backends.namespaces import delete_managed
@@ -27,7 +27,7 @@ GATEWAY_NODE_PORT = 31380
 NODE_IMAGE_VARIABLE = "MESHDOJO_KIND_IMAGE"
 
 
-class KindBackend:
+class KindBackend(Backend):
     """A kind cluster named ``meshdojo`` (``meshdojo-NAME`` for an instance of that name)."""
 
     name = "kind"

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from meshdojo.backends import istio
-from meshdojo.backends.base import BackendError, BackendNotRunning, Progress, Status
+from meshdojo.backends.base import Backend, BackendError, BackendNotRunning, Progress, Status
 from meshdojo.backends.commands import run
 from meshdojo.backends.gateways import http_port
 from meshdojo.backends.istio import NAMESPACE, RECORD, RECORD_NAMESPACE, WEBHOOKS
@@ -18,7 +18,7 @@ from meshdojo.cluster.http import HTTPClient
 from meshdojo.cluster.rollout import completed
 
 
-class ReachedCluster:
+class ReachedCluster(Backend):
     """Reads and changes a cluster through the API alone. Subclasses say where it comes from."""
 
     def __init__(self, kubeconfig: Path, title: str) -> None:

@@ -44,6 +44,7 @@ def serve(backend: Backend, instance: str, host: str, port: int, url: str, datab
 
 
 def state_directory(name: str) -> Path:
+    """The private directory of this site (0700), made if need be. Raises `EmbeddedError` where it cannot be."""
     return directories.private(directories.state_root() / f"site-{name}")
 
 

@@ -43,11 +43,15 @@ class Client(Protocol):
     is '' for the object itself, else 'status', 'scale', 'eviction', 'binding', 'token'.
     """
 
-    async def get(self, resource: str, name: str, namespace: str | None = None, *, subresource: str = "") -> Object: ...
+    async def get(self, resource: str, name: str, namespace: str | None = None, *, subresource: str = "") -> Object:
+        """One object. A StatusError 404 when it, or its kind, is not there."""
+        ...
 
     async def list(
         self, resource: str, namespace: str | None = None, *, labels: str = "", fields: str = ""
-    ) -> ObjectList: ...
+    ) -> ObjectList:
+        """All objects that the selectors `labels` and `fields` (as kubectl's -l and --field-selector) choose."""
+        ...
 
     async def create(
         self, resource: str, obj: Object, namespace: str | None = None, *, subresource: str = "", name: str = ""
@@ -72,7 +76,12 @@ class Client(Protocol):
         subresource: str = "",
         field_manager: str = "",
         force: bool = False,
-    ) -> Object: ...
+    ) -> Object:
+        """Change an object: the whole object as it is then. Type ``apply`` makes it if need be.
+
+        `field_manager` is who owns the changed fields; with `force` an apply takes them from others (else a 409).
+        """
+        ...
 
     async def delete(
         self,
@@ -83,7 +92,12 @@ class Client(Protocol):
         propagation: Propagation | None = None,
         grace_seconds: int | None = None,
         uid: str | None = None,
-    ) -> Object: ...
+    ) -> Object:
+        """Delete an object: it as it was last, or a Status, as the API answers.
+
+        With `uid` only that very object (else a 409). It may still be there afterwards, with a deletionTimestamp.
+        """
+        ...
 
     def watch(
         self,

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Self
 import orjson
 
 from meshdojo.cluster import forwarding, kubeconfig, streams
-from meshdojo.cluster.client import Object, ObjectList, PatchType, Propagation, WatchEvent
+from meshdojo.cluster.client import Client, Object, ObjectList, PatchType, Propagation, WatchEvent
 from meshdojo.cluster.discovery import Discovery
 from meshdojo.cluster.errors import StatusError, Unreachable
 from meshdojo.cluster.resources import Resource
@@ -46,7 +46,7 @@ NEW_KIND_SECONDS = 10.0
 Query = dict[str, str]
 
 
-class HTTPClient:
+class HTTPClient(Client):
     """A Kubernetes API over HTTPS. Use it as an async context manager, or `close` it."""
 
     def __init__(self, access: kubeconfig.Access, *, user_agent: str = "meshdojo") -> None:

@@ -227,6 +227,7 @@ class Informers:
         await asyncio.gather(*(informer.synced() for informer in list(self._shared.values())))
 
     async def stop(self) -> None:
+        """Stop all informers; their caches stay as they are."""
         await asyncio.gather(*(informer.stop() for informer in list(self._shared.values())))
 
 

@@ -42,7 +42,7 @@ class Credential(Protocol):
 
 
 @dataclass(frozen=True)
-class Fixed:
+class Fixed(Credential):
     """A token or password that stands in the kubeconfig, or nothing at all."""
 
     value: str = ""
@@ -54,7 +54,7 @@ class Fixed:
         return False
 
 
-class TokenFile:
+class TokenFile(Credential):
     """A bearer token in a file that somebody else keeps fresh."""
 
     def __init__(self, path: Path) -> None:
@@ -73,7 +73,7 @@ class TokenFile:
         return True
 
 
-class ExecPlugin:
+class ExecPlugin(Credential):
     """A credential plugin (``users[].user.exec``) that prints an ExecCredential with a token."""
 
     def __init__(self, command: list[str], environment: Mapping[str, str], api_version: str, hint: str) -> None:

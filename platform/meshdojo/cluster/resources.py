@@ -23,6 +23,7 @@ class Name:
 
     @classmethod
     def parse(cls, resource: str) -> Name:
+        """The parts of ``plural[.version][.group]``. What looks like a version (``v1beta1``) is one."""
         plural, _, rest = resource.partition(".")
         first, _, last = rest.partition(".")
         return cls(plural, last, first) if _VERSION.fullmatch(first) else cls(plural, rest)
@@ -49,6 +50,7 @@ class Resource:
 
     @property
     def api_version(self) -> str:
+        """As in an object's ``apiVersion``: ``group/version``, the version alone for the core group."""
         return f"{self.group}/{self.version}" if self.group else self.version
 
     def path(self, namespace: str | None = None, name: str = "", subresource: str = "") -> str:

@@ -58,10 +58,12 @@ class Block:
 
     @property
     def language(self) -> str:
+        """The first word after the backticks, '' for none."""
         return self.info.split(maxsplit=1)[0] if self.info.strip() else ""
 
     @property
     def options(self) -> str:
+        """What stands behind the language."""
         return self.info[len(self.language) :].strip()
 
 

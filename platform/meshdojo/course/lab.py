@@ -103,6 +103,7 @@ class RightSolution:
 
     @property
     def name(self) -> str:
+        """The file's name without its suffix."""
         return self.file.stem
 
 
@@ -116,6 +117,7 @@ class WrongSolution:
 
     @property
     def name(self) -> str:
+        """The file's name without its suffix."""
         return self.file.stem
 
 
@@ -136,10 +138,12 @@ class Lab:
 
     @property
     def title(self) -> str:
+        """The title, from the front matter."""
         return self.front.title
 
     @property
     def tasks(self) -> tuple[Task, ...]:
+        """All tasks, in the order of the page."""
         return tuple(section.task for section in self.sections if section.task)
 
     @property
@@ -149,6 +153,7 @@ class Lab:
 
     @property
     def questions(self) -> tuple[Question, ...]:
+        """All questions of the quiz, in the order of the page."""
         return tuple(question for section in self.sections for question in section.questions)
 
     def task(self, name: str) -> Task:

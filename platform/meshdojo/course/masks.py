@@ -27,6 +27,7 @@ class Mask:
     why: str
 
     def apply(self, text: str) -> str:
+        """`text` with every match replaced."""
         return self.pattern.sub(self._replace, text)
 
     def _replace(self, match: re.Match[str]) -> str:

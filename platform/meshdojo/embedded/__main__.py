@@ -35,6 +35,7 @@ class Reporter:
         os.set_inheritable(descriptor, False)
 
     def send(self, event: str, text: str = "") -> None:
+        """Write one line of the report; see `lifecycle` for the events."""
         with contextlib.suppress(BrokenPipeError):
             os.write(self._descriptor, json.dumps({"event": event, "text": text}).encode() + b"\n")
 

@@ -44,14 +44,17 @@ class Environment:
 
     @property
     def run(self) -> Path:
+        """The private run directory: sockets and the pods' files. Its path is short."""
         return directories.run_directory(self.state)
 
     @property
     def kubeconfig(self) -> Path:
+        """The kubeconfig of the administrator (mode 0600), there since the first `prepare`."""
         return self.state / "kubeconfig"
 
     @property
     def journal(self) -> Path:
+        """All objects: see `meshdojo.kubernetes.journal`."""
         return self.state / "journal"
 
     @property
@@ -61,6 +64,7 @@ class Environment:
 
     @property
     def log(self) -> Path:
+        """What the cluster process and its keeper have to say."""
         return self.state / "cluster.log"
 
     @property
@@ -83,6 +87,7 @@ class Environment:
         return self.state / "environment.json"
 
     def exists(self) -> bool:
+        """Whether it was ever prepared."""
         return self._settings.exists()
 
     def settings(self) -> dict[str, Any]:
@@ -102,6 +107,7 @@ class Environment:
 
     @property
     def block(self) -> Block:
+        """The environment's loopback addresses. Raises `EmbeddedError` as `settings` does."""
         return Block(self.settings()["block"])
 
     @property

@@ -321,9 +321,11 @@ class Server:
         return all(stream.synced for stream in self.streams.values())
 
     def acknowledged(self) -> None:
+        """Called by a stream whose proxy has taken something over: wakes those who wait for that."""
         self._news.set()
 
     def refused(self, refusal: Refusal) -> None:
+        """Called by a stream whose proxy has sent a NACK: logs it, and hands it to `on_refusal`."""
         names = ", ".join(one.name for one in refusal.resources)
         log.warning("%s refused %s (%s): %s", refusal.proxy.id, short(refusal.type_url), names, refusal.reason)
         if self._on_refusal is not None:

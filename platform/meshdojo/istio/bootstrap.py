@@ -49,6 +49,7 @@ class Pod:
 
     @property
     def admin_socket(self) -> Path:
+        """The Unix socket of Envoy's admin interface."""
         return self.directory / "admin.sock"
 
 

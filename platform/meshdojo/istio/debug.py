@@ -54,11 +54,13 @@ class DebugServer:
         self._runner = web.AppRunner(application, access_log=None)
 
     async def start(self) -> None:
+        """Listen on the readiness and the monitoring port. Raises OSError for one that is taken."""
         await self._runner.setup()
         for port in (READY_PORT, MONITORING_PORT):
             await web.TCPSite(self._runner, self._address, port).start()
 
     async def stop(self) -> None:
+        """Close both ports and all connections."""
         await self._runner.cleanup()
 
     async def _ready(self, request: web.Request) -> web.Response:

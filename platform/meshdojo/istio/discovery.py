@@ -54,6 +54,7 @@ class Discovery:
         self._task = asyncio.create_task(self._renew(), name="certificate renewal")
 
     async def stop(self) -> None:
+        """Publish nothing any more. Streams keep what they have."""
         self._live = False
         if self._task is not None:
             self._task.cancel()

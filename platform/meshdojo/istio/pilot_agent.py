@@ -77,6 +77,7 @@ def _request(argv: Sequence[str]) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """The program: the exit code. `argv` without the program's name."""
     argv = list(sys.argv[1:] if argv is None else argv)
     if argv[:1] == ["request"]:
         return _request(argv[1:])

@@ -49,9 +49,11 @@ class RootPublisher:
         self._maps.subscribe(self._map)
 
     def start(self) -> None:
+        """Begin to write the root certificate into every namespace."""
         self._queue.start()
 
     async def stop(self) -> None:
+        """Write no more; what was written stays."""
         await self._queue.stop()
 
     async def idle(self) -> None:

@@ -29,10 +29,12 @@ class Protocol(Enum):
 
     @property
     def is_http(self) -> bool:
+        """Whether Envoy routes by requests here."""
         return self in (Protocol.HTTP, Protocol.HTTP2, Protocol.GRPC)
 
     @property
     def is_http2(self) -> bool:
+        """Whether it speaks HTTP/2 to the endpoints."""
         return self in (Protocol.HTTP2, Protocol.GRPC)
 
 
@@ -143,9 +145,11 @@ class Service:
 
     @property
     def headless(self) -> bool:
+        """A service of Kubernetes without an address of its own."""
         return self.kubernetes and not self.addresses
 
     def port(self, number: int) -> Port | None:
+        """The port with this number, None for none."""
         return next((port for port in self.ports if port.number == number), None)
 
     def visible_from(self, namespace: str) -> bool:

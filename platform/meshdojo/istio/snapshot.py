@@ -50,10 +50,12 @@ class Config(Generic[K]):
 
     @property
     def namespace(self) -> str:
+        """The resource's namespace."""
         return self.object.metadata.namespace
 
     @property
     def name(self) -> str:
+        """The resource's name."""
         return self.object.metadata.name
 
     @property
@@ -78,6 +80,7 @@ class Configs(Generic[K]):
         return iter(self.items)
 
     def within(self, namespace: str) -> list[Config[K]]:
+        """Those of one namespace, in their order."""
         return [one for one in self.items if one.namespace == namespace]
 
 
@@ -141,6 +144,7 @@ class Snapshot:
     versions: Mapping[str, str] = field(default_factory=dict)
 
     def endpoints_of(self, host: str) -> Endpoints:
+        """The endpoints of a service by its full host name; none for an unknown one."""
         return self.endpoints.get(host, NO_ENDPOINTS)
 
     def version_of(self, ref: str) -> str:
@@ -194,6 +198,7 @@ class State:
         self._apply[resource](old, new)
 
     def add(self, resource: str, objects: Iterable[Object]) -> None:
+        """Apply many objects as new ones."""
         for obj in objects:
             self.apply(resource, None, obj)
 

@@ -37,10 +37,12 @@ class WebhookServer:
         self._runner = web.AppRunner(application, access_log=None)
 
     async def start(self) -> None:
+        """Listen with TLS. Raises OSError when the port is taken."""
         await self._runner.setup()
         await web.TCPSite(self._runner, self._address, PORT, ssl_context=self._context).start()
 
     async def stop(self) -> None:
+        """Close the port and all connections."""
         await self._runner.cleanup()
 
 
@@ -86,6 +88,7 @@ class CABundles:
         self._queue.start()
 
     async def stop(self) -> None:
+        """Write no more into webhook configurations."""
         await self._queue.stop()
 
     async def idle(self) -> None:

@@ -71,6 +71,7 @@ class Container:
 
     @property
     def directory(self) -> Path:
+        """Where its logs, volumes and termination message are."""
         return self._pod.directory / "containers" / self.name
 
     @property
@@ -80,6 +81,7 @@ class Container:
 
     @property
     def cwd(self) -> Path:
+        """Its working directory, in the file system of this machine."""
         working = self.spec.get("workingDir") or (self.image.working_directory if self.image else "/")
         return self.root / working.lstrip("/")
 
@@ -89,6 +91,7 @@ class Container:
         return f"{self._pod.uid}/{self.name}"
 
     def log_path(self, restart_count: int) -> Path:
+        """The log of one run; the first has the number 0."""
         return self.directory / f"{restart_count}.log"
 
     def restore(self, before: Object) -> None:

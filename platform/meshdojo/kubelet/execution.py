@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from meshdojo.kubelet.runtime import CommandError, Runtime, command_line
 from meshdojo.kubelet.spawn import ProcessSpec, Spawned, SpawnError
+from meshdojo.kubernetes.node import Process
 
 if TYPE_CHECKING:
     from meshdojo.kubelet.containers import Container
@@ -54,6 +55,7 @@ class Reading:
         return b""
 
     def close(self) -> None:
+        """Let go of the descriptor; nothing is read any more."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
@@ -83,7 +85,7 @@ async def _write(descriptor: int, data: bytes) -> None:
             await _ready(descriptor, reading=False)
 
 
-class ContainerProcess:
+class ContainerProcess(Process):
     """A command in a container (`kubernetes.node.Process`)."""
 
     def __init__(self, spawned: Spawned, stdin: int, stdout: int, stderr: int, terminal: int) -> None:

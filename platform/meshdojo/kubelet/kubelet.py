@@ -29,7 +29,7 @@ from meshdojo.kubelet.runtime import Runtime
 from meshdojo.kubelet.spawn import Zygote
 from meshdojo.kubelet.volumes import refers_to
 from meshdojo.kubernetes.controllers.events import Events
-from meshdojo.kubernetes.node import LogOptions
+from meshdojo.kubernetes.node import LogOptions, Process
 from meshdojo.network import Block, mapped_port, twin
 
 log = logging.getLogger(__name__)
@@ -342,7 +342,7 @@ def _no_log(container: Container, pod: str, previous: bool) -> StatusError:
     return StatusError(400, "BadRequest", f'container "{container.name}" in pod "{pod}" is waiting to start: {words}')
 
 
-class AttachedProcess:
+class AttachedProcess(Process):
     """The main process of a container, as ``kubectl attach`` sees it: its output from now on."""
 
     def __init__(self, container: Container) -> None:

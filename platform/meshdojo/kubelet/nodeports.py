@@ -35,6 +35,7 @@ class NodePorts:
         self._task = asyncio.create_task(self._run(), name="node ports")
 
     async def stop(self) -> None:
+        """Follow the services no more. The node proxy ends with the zygote."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)

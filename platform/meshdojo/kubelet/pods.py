@@ -55,6 +55,7 @@ class PodWorker:
 
     @property
     def restart_policy(self) -> str:
+        """``Always`` by default, ``OnFailure`` or ``Never``."""
         return str(self.object["spec"].get("restartPolicy", "Always"))
 
     @property
@@ -66,6 +67,7 @@ class PodWorker:
 
     @property
     def hostname(self) -> str:
+        """What the pod's programs take for the name of their machine (at most 63 characters)."""
         return str(self.object["spec"].get("hostname") or self.name)[:63]
 
     @property
@@ -76,6 +78,7 @@ class PodWorker:
 
     @property
     def has_sidecar(self) -> bool:
+        """Whether a container takes the pod's connections: see `network`."""
         return any(container.name == SIDECAR_NAME for container in self.containers)
 
     def captured(self, container: Container) -> bool:

@@ -45,10 +45,12 @@ class Runtime:
 
     @property
     def tools(self) -> Path:
+        """The directory of programs that comes first on every pod's PATH."""
         return self.directory / "bin"
 
     @property
     def node_ip(self) -> str:
+        """The node's address."""
         return str(self.block.node)
 
     async def fetch(self, resource: str, namespace: str, name: str) -> Object | None:

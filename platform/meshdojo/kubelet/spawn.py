@@ -98,6 +98,7 @@ class Zygote:
 
     @property
     def pid(self) -> int | None:
+        """Its process; None while there is none."""
         return self._process.pid if self._process is not None else None
 
     async def start(self) -> None:

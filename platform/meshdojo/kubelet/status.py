@@ -32,6 +32,7 @@ class Record:
 
     @property
     def running(self) -> bool:
+        """Whether its process runs."""
         return "running" in self.state
 
     @property
@@ -46,6 +47,7 @@ class Record:
 
     @property
     def succeeded(self) -> bool:
+        """Whether it has ended with exit code 0."""
         return "terminated" in self.state and self.state["terminated"]["exitCode"] == 0
 
     def status(self) -> Object:

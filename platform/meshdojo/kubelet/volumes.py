@@ -41,6 +41,7 @@ class Volumes:
         self.refresh_at: float | None = None  # Unix time when a token is to be renewed
 
     def path(self, name: str) -> Path:
+        """Where a volume's files are."""
         return self._directory / name
 
     async def make(self, pod: Object, facts: Mapping[str, str]) -> None:

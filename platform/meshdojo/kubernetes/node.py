@@ -29,23 +29,33 @@ class LogOptions:
 class Process(Protocol):
     """A command that runs in a container."""
 
-    async def write_stdin(self, data: bytes) -> None: ...
+    async def write_stdin(self, data: bytes) -> None:
+        """Give it input. What it does not read any more, or never took, is dropped."""
+        ...
 
-    async def close_stdin(self) -> None: ...
+    async def close_stdin(self) -> None:
+        """Its input has ended."""
+        ...
 
-    def stdout(self) -> AsyncIterator[bytes]: ...
+    def stdout(self) -> AsyncIterator[bytes]:
+        """What it prints, until it has closed that stream."""
+        ...
 
     def stderr(self) -> AsyncIterator[bytes]:
         """Empty when the process has a terminal."""
         ...
 
-    async def resize(self, width: int, height: int) -> None: ...
+    async def resize(self, width: int, height: int) -> None:
+        """Its terminal has so many columns and rows now. Nothing happens where there is none."""
+        ...
 
     async def wait(self) -> int:
         """The exit code; 128 + signal number when a signal ended it."""
         ...
 
-    async def kill(self) -> None: ...
+    async def kill(self) -> None:
+        """The client has gone: nobody waits for it any more."""
+        ...
 
 
 class Node(Protocol):
@@ -57,9 +67,13 @@ class Node(Protocol):
 
     async def exec(
         self, namespace: str, pod: str, container: str, command: list[str], *, stdin: bool, tty: bool
-    ) -> Process: ...
+    ) -> Process:
+        """Start `command` in a container ('': the only one); 500 when it cannot be started, as runc says it."""
+        ...
 
-    async def attach(self, namespace: str, pod: str, container: str, *, stdin: bool, tty: bool) -> Process: ...
+    async def attach(self, namespace: str, pod: str, container: str, *, stdin: bool, tty: bool) -> Process:
+        """The main process of a container, as far as its input and output are concerned."""
+        ...
 
     async def connect(self, namespace: str, pod: str, port: int) -> tuple[StreamReader, StreamWriter]:
         """A connection to a port inside the pod, as port-forward makes it (to the pod's own localhost)."""

@@ -31,6 +31,7 @@ class Step:
 
     @property
     def passed(self) -> bool:
+        """Whether nothing went wrong in it."""
         return not self.problem
 
 
@@ -54,10 +55,12 @@ class Report:
 
     @property
     def seconds(self) -> float:
+        """How long all steps took together."""
         return sum(step.seconds for step in self.steps)
 
     @property
     def failures(self) -> list[Step]:
+        """The steps in which something went wrong, in their order."""
         return [step for step in self.steps if not step.passed]
 
 

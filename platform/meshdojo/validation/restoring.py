@@ -73,10 +73,12 @@ class Wanted:
 
     @property
     def keys(self) -> set[Key]:
+        """Everything that is wanted, by resource, namespace and name."""
         return {*self.exact, *self.manifests}
 
     @property
     def namespaces(self) -> set[str]:
+        """The wanted namespaces, by name."""
         return {key.name for key in self.keys if key.resource == NAMESPACES}
 
 

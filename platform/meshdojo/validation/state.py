@@ -84,6 +84,7 @@ class State:
     istiod: str
 
     def pod(self, uid: str) -> Pod | None:
+        """The pod with this uid, None for none."""
         return next((pod for pod in self.pods if pod.uid == uid), None)
 
 
@@ -191,6 +192,7 @@ def is_automatic(key: Key) -> bool:
 
 
 def is_going(obj: Object) -> bool:
+    """Whether it is being deleted."""
     return "deletionTimestamp" in obj["metadata"]
 
 

@@ -102,6 +102,7 @@ class Proof:
         self._client: HTTPClient | None = None
 
     async def close(self) -> None:
+        """Delete the folders in which the commands ran, and let go of the cluster."""
         shutil.rmtree(self._folders, ignore_errors=True)
         if self._client is not None:
             await self._client.close()
@@ -112,6 +113,7 @@ class Proof:
             problems += structure_problems(self.lab)
 
     async def once(self) -> None:
+        """The whole proof: set-up, failing, the documented commands, passing, wrong and right solutions, reset."""
         await self._set_up()
         async with self.step("set-up", "what is there at the start"):
             before = await inventory.take(self.client())

@@ -81,9 +81,15 @@ class Judge(Protocol):
         """How the mesh is; answers within a second and never raises."""
         ...
 
-    def watch(self, lab: str, recheck: asyncio.Event, passed: Container[str]) -> AsyncGenerator[Update, None]: ...
+    def watch(self, lab: str, recheck: asyncio.Event, passed: Container[str]) -> AsyncGenerator[Update, None]:
+        """What a lab's page is told: states of its checks, again whenever something has changed.
 
-    async def close(self) -> None: ...
+        `recheck` set means now; `passed` are the checks that were passed before. Close it with ``aclose()``."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the cluster; watches end."""
+        ...
 
 
 @dataclass(frozen=True)

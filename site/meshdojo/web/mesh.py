@@ -37,16 +37,24 @@ class MeshView(Protocol):
         """
         ...
 
-    async def details(self, node: str) -> dict[str, Any]: ...
+    async def details(self, node: str) -> dict[str, Any]:
+        """One node closely. Raises `MeshError` when it is not in the mesh any more."""
+        ...
 
-    async def trace(self, request: tracing.Request) -> dict[str, Any]: ...
+    async def trace(self, request: tracing.Request) -> dict[str, Any]:
+        """Send one request, and tell its way, hop by hop. Raises `MeshError`."""
+        ...
 
-    async def traffic(self, wish: Wish | None) -> None: ...
+    async def traffic(self, wish: Wish | None) -> None:
+        """Send requests steadily as wished, until wished otherwise; None for no more."""
+        ...
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Let go of the cluster, and end the traffic."""
+        ...
 
 
-class ClusterView:
+class ClusterView(MeshView):
     """The mesh behind a kubeconfig, opened anew when that becomes another one."""
 
     def __init__(self, kubeconfig: Callable[[], Path], refreshed: Callable[[], Awaitable[None]]) -> None:

@@ -44,30 +44,51 @@ class Piece(Protocol):
     """A piece of what a terminal has printed, and the places where it begins and ends."""
 
     @property
-    def at(self) -> int: ...
+    def at(self) -> int:
+        """The place of its first byte."""
+        ...
+
     @property
-    def data(self) -> bytes: ...
+    def data(self) -> bytes:
+        """The bytes."""
+        ...
+
     @property
-    def end(self) -> int: ...
+    def end(self) -> int:
+        """The place behind its last byte."""
+        ...
 
 
 class Printed(Protocol):
     """What a terminal has printed, each byte known by its place."""
 
     @property
-    def end(self) -> int: ...
-    def since(self, place: int, most: int) -> Piece: ...
+    def end(self) -> int:
+        """The place behind the last byte that was printed."""
+        ...
+
+    def since(self, place: int, most: int) -> Piece:
+        """At most so many bytes from a place on; from a later one where the beginning was forgotten."""
+        ...
 
 
 class Screen(Protocol):
     """A terminal that may be shown."""
 
     @property
-    def id(self) -> str: ...
+    def id(self) -> str:
+        """By which a shell is known."""
+        ...
+
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What its owner calls it."""
+        ...
+
     @property
-    def scrollback(self) -> Printed: ...
+    def scrollback(self) -> Printed:
+        """What it has printed."""
+        ...
 
 
 @dataclass(frozen=True)

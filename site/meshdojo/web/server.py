@@ -44,6 +44,7 @@ class Server(uvicorn.Server):
         self._ready = ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's; then tells who waits that it listens."""
         await super().startup(sockets)
         if self.started:
             self._ready()

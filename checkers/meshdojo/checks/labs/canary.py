@@ -245,6 +245,7 @@ async def web_pods(mesh: Mesh, version: str) -> list[Object]:
 
 
 def labelled(metadata: Mapping[str, Any], version: str) -> bool:
+    """Whether `metadata` carries the labels of this lab's app in that version."""
     labels = metadata.get("labels", {})
     return (labels.get("app"), labels.get("version")) == (APP, version)
 

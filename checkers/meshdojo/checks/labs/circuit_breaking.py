@@ -300,6 +300,7 @@ class Breakers:
 
     @property
     def outliers(self) -> Mapping[str, Any] | None:
+        """The cluster's outlier detection, as Envoy's config dump has it; None when there is none."""
         found: Mapping[str, Any] | None = self.cluster.get("outlier_detection")
         return found
 
@@ -326,6 +327,7 @@ class Breakers:
         return int(min(together, threshold.get("max_requests", 1024)))
 
     def words(self) -> str:
+        """The rule of ejection for a learner: errors, seconds and the greatest share of pods in percent."""
         return f"out after {self.errors} errors, for {self.rest:g} s, at most {self.most} % of the pods"
 
 

@@ -161,6 +161,7 @@ def pod_of(found: Object) -> Object:
 
 
 async def ready(mesh: Mesh, namespace: str, app: str) -> list[Object]:
+    """The ready pods with the label ``app=APP``."""
     return [pod for pod in await mesh.list("pods", namespace) if is_ready(pod) and selects({"app": app}, pod)]
 
 
@@ -183,6 +184,7 @@ async def without_sidecar(mesh: Mesh, namespace: str, app: str) -> Fail | None:
 
 
 def none_ready(namespace: str, app: str) -> Fail:
+    """The outcome for an app none of whose pods is ready."""
     return Fail(
         f"No pod of {app} is ready.",
         f"no ready pod with the label app={app} in namespace {namespace}",

@@ -260,10 +260,12 @@ async def kinds(mesh: Mesh) -> Outcome:
 
 
 def name(obj: Object) -> str:
+    """An object's name."""
     return str(obj["metadata"]["name"])
 
 
 def labels(obj: Object) -> dict[str, str]:
+    """An object's labels, {} for none."""
     return dict(obj["metadata"].get("labels") or {})
 
 
@@ -293,6 +295,7 @@ def is_istios(role: Object) -> bool:
 
 
 def none_ready(app: str) -> Fail:
+    """The outcome for an app of the lab none of whose pods is ready."""
     return Fail(
         f"{app} does not run.",
         f"no ready pod with the label app={app} in namespace {POST}",
@@ -302,6 +305,7 @@ def none_ready(app: str) -> Fail:
 
 
 def not_set_up() -> CannotJudge:
+    """The error for a lab whose application is missing: not the learner's fault."""
     return CannotJudge(f"the lab's application in namespace {POST} is not there", "meshdojo reset install")
 
 

@@ -30,6 +30,7 @@ SERVED = Proportion("web", right=1, below=0.9)
 
 
 def url(service: str) -> str:
+    """The URL of a service's version page, as a pod of the mesh asks for it."""
     return f"http://{service}.{NAMESPACE}/version"
 
 
@@ -149,6 +150,7 @@ async def require_lab(mesh: Mesh) -> None:
 
 
 async def ready(mesh: Mesh, namespace: str, labels: Mapping[str, str]) -> list[Object]:
+    """The ready pods that carry all these labels."""
     return [pod for pod in await mesh.list("pods", namespace) if is_ready(pod) and selects(labels, pod)]
 
 
@@ -235,4 +237,5 @@ def mesh_wide(policies: Iterable[Object]) -> list[Object]:
 
 
 def mode(policy: Mapping[str, Any]) -> str:
+    """A PeerAuthentication's mode; ``UNSET`` where it says nothing. Source: the field's default in Istio's API."""
     return str((policy.get("spec", {}).get("mtls") or {}).get("mode", "UNSET"))

@@ -50,6 +50,7 @@ def mesh_hosts(world: World) -> Iterator[Message]:
 
 
 def unreachable_routes(world: World) -> Iterator[Message]:
+    """IST0130 and IST0131: routes of a VirtualService that an earlier one hides."""
     for item, service in world.parsed(VirtualService):
         for warning in unreachable.warnings(service.spec.http):
             text = f"V{warning[1:]}."
@@ -82,6 +83,7 @@ def _serves(gateway: Gateway, host: str) -> bool:
 
 
 def destination_rules(world: World) -> Iterator[Message]:
+    """Subsets that select no pod, hosts that no service has, rules for one host that contradict each other."""
     for item, rule in world.parsed(DestinationRule):
         full = hosts.resolve(rule.spec.host, item.namespace)
         if world.complete:

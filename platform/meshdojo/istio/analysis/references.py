@@ -16,6 +16,7 @@ from meshdojo.istio.models.virtual_service import VirtualService
 
 
 def not_found(origin: Origin, what: str, name: str) -> Message:
+    """IST0101: what an object refers to is not there."""
     return Message("IST0101", "Error", origin, f'Referenced {what} not found: "{name}"')
 
 

@@ -16,6 +16,7 @@ _NAMED = re.compile(rf"({'|'.join(_PROTOCOLS)})(-.*)?")
 
 
 def namespaces(world: World) -> Iterator[Message]:
+    """IST0102: namespaces that say neither yes nor no to injection."""
     for item in world.all("Namespace"):
         decided = "istio-injection" in item.labels or "istio.io/rev" in item.labels
         if item.name in SYSTEM or decided or item.labels.get("istio.io/dataplane-mode"):
@@ -48,6 +49,7 @@ def _left_out(pod: Item) -> bool:
 
 
 def port_names(world: World) -> Iterator[Message]:
+    """IST0118: ports of services whose name does not tell the protocol."""
     for item in world.all("Service"):
         if item.namespace in SYSTEM or item.spec.get("type") == "ExternalName" or item.name == "kubernetes":
             continue

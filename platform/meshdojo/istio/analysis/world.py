@@ -28,30 +28,37 @@ class Item:
 
     @property
     def metadata(self) -> JSON:
+        """The manifest's metadata, {} for none."""
         return self.manifest.get("metadata") or {}
 
     @property
     def name(self) -> str:
+        """Its name, '' for none."""
         return str(self.metadata.get("name", ""))
 
     @property
     def namespace(self) -> str:
+        """Its namespace, '' for cluster-scoped kinds."""
         return str(self.metadata.get("namespace", ""))
 
     @property
     def labels(self) -> Mapping[str, str]:
+        """Its labels, {} for none."""
         return self.metadata.get("labels") or {}
 
     @property
     def spec(self) -> JSON:
+        """Its spec, {} for none."""
         return self.manifest.get("spec") or {}
 
     @property
     def kind(self) -> str:
+        """Its kind, '' for a manifest that names none."""
         return str(self.manifest.get("kind", ""))
 
     @property
     def origin(self) -> Origin:
+        """Where a message about it points to."""
         return Origin(self.kind, self.name, self.namespace, self.source)
 
 

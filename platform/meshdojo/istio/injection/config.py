@@ -51,18 +51,22 @@ class InjectionConfig:
 
     @property
     def default_templates(self) -> list[str]:
+        """The templates of a pod that names none."""
         return list(self.policy.get("defaultTemplates") or ["sidecar"])
 
     @property
     def injected_annotations(self) -> dict[str, str]:
+        """Annotations that every injected pod gets."""
         return dict(self.policy.get("injectedAnnotations") or {})
 
     @property
     def trust_domain(self) -> str:
+        """The first part of SPIFFE identities; ``cluster.local`` by default."""
         return str(self.mesh.get("trustDomain") or "cluster.local")
 
     @property
     def root_namespace(self) -> str:
+        """Where resources hold for the whole mesh; ``istio-system`` by default."""
         return str(self.mesh.get("rootNamespace") or "istio-system")
 
     @property
@@ -73,6 +77,7 @@ class InjectionConfig:
         return str(self.value("global.caAddress") or f"istiod{suffix}.{namespace}.svc:15012")
 
     def image(self, name: str) -> str:
+        """The full name of one of Istio's images, with this installation's hub and tag."""
         return image(str(self.value("global.hub", HUB)), name, str(self.value("global.tag", VERSION)))
 
 

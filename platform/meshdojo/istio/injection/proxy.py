@@ -34,10 +34,12 @@ class Subject:
 
     @property
     def annotations(self) -> Mapping[str, str]:
+        """The pod's annotations, {} for none."""
         return (self.pod.get("metadata") or {}).get("annotations") or {}
 
     @property
     def labels(self) -> Mapping[str, str]:
+        """The pod's labels, {} for none."""
         return (self.pod.get("metadata") or {}).get("labels") or {}
 
     @property
@@ -56,6 +58,7 @@ class Subject:
 
     @property
     def status_port(self) -> int:
+        """The port of the agent's health, 15020 unless pod or installation say otherwise."""
         return int(self.setting("status.sidecar.istio.io/port", "global.proxy.statusPort", 15020))
 
 
@@ -276,6 +279,7 @@ _MOUNTS: Sequence[tuple[str, str]] = (
 
 
 def mounts(*, sidecar: bool) -> list[JSON]:
+    """The volume mounts of istio-proxy; gateways (not `sidecar`) have one fewer."""
     return [{"mountPath": path, "name": name} for name, path in _MOUNTS if sidecar or name != "istio-ca-crl"]
 
 

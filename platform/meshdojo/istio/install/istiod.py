@@ -56,6 +56,7 @@ def mesh_config(options: Options) -> JSON:
 
 
 def service(options: Options) -> JSON:
+    """istiod's Service: ADS, CA, webhooks and monitoring."""
     labels = pilot_labels(options, app="istiod", istio="pilot")
     return _service(suffixed("istiod", options), labels, selector(options))
 
@@ -68,6 +69,7 @@ def tag_service(options: Options) -> JSON:
 
 
 def selector(options: Options) -> JSON:
+    """The labels by which the Service and the webhooks find this revision's pods."""
     return {"app": "istiod", **({"istio.io/rev": options.revision} if options.revision else {"istio": "pilot"})}
 
 
@@ -82,6 +84,7 @@ def _service(name: str, labels: JSON, selected: JSON) -> JSON:
 
 
 def deployment(options: Options) -> JSON:
+    """istiod's Deployment, with what the options say of resources, environment and image."""
     k8s = options.spec["components"]["pilot"].get("k8s") or {}
     labels = pilot_labels(options, app="istiod", istio="pilot")
     pod_labels = {

@@ -34,6 +34,7 @@ class Component:
 
 
 def namespace() -> JSON:
+    """The Namespace of the control plane."""
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
 
 

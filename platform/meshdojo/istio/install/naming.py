@@ -66,6 +66,7 @@ def bare_labels(**more: str) -> JSON:
 
 
 def pilot_labels(options: Options, **more: str) -> JSON:
+    """The labels of objects that belong to istiod, and `more`."""
     return {**bare_labels(), **operator_labels("Pilot", options), **more}
 
 

@@ -166,10 +166,12 @@ class Options:
 
     @property
     def hub(self) -> str:
+        """The registry of Istio's images; ``values.global.hub`` comes first."""
         return str(self.value("global.hub") or self.spec["hub"])
 
     @property
     def tag(self) -> str:
+        """Their tag; ``values.global.tag`` comes first."""
         return str(self.value("global.tag") or self.spec["tag"])
 
 

@@ -45,6 +45,10 @@ def steps(path: str) -> list[Step]:
 
 
 def scalar(text: str) -> Any:
+    """A value of ``--set`` as Helm reads it: booleans, whole numbers, ``{a,b}`` lists, else text.
+
+    Source: helm.sh/helm/v3/pkg/strvals.
+    """
     if text in ("true", "false"):
         return text == "true"
     if _NUMBER.fullmatch(text):

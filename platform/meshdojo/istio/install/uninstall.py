@@ -51,14 +51,17 @@ class Found:
 
     @property
     def kind(self) -> str:
+        """The object's kind."""
         return self.group_version_kind.rpartition("=")[2]
 
     @property
     def name(self) -> str:
+        """The object's name."""
         return str(self.obj["metadata"]["name"])
 
     @property
     def namespace(self) -> str:
+        """The object's namespace, '' for cluster-scoped ones."""
         return str(self.obj["metadata"].get("namespace") or "")
 
     def __str__(self) -> str:

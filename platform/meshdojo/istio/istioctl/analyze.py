@@ -26,6 +26,10 @@ _KUBERNETES = ("namespaces", "pods", "services", "secrets", _INJECTORS)
 
 
 def run(invocation: Invocation) -> int:
+    """``istioctl analyze``: the exit code (79 when something is as bad as --failure-threshold).
+
+    Raises `CommandError`.
+    """
     if invocation["list-analyzers"]:
         for name, (_, description) in sorted(ANALYZERS.items()):
             print(f"* {name}:\n    {description}")

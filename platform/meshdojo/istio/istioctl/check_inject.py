@@ -43,6 +43,7 @@ class Answer:
 
 
 def run(invocation: Invocation) -> int:
+    """``istioctl experimental check-inject``: which webhook would inject. Raises `CommandError`."""
     if len(invocation.arguments) > 1 or (not invocation.arguments and not invocation["labels"]):
         raise CommandError(_USAGE)
     found = cluster.run(invocation, lambda client: _answers(client, invocation))

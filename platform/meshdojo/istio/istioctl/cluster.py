@@ -66,4 +66,5 @@ async def all_istiods(client: HTTPClient, system: str, path: str, revision: str 
 
 
 def is_missing(error: StatusError) -> bool:
+    """Whether the object, or its kind, is not there."""
     return error.code == 404

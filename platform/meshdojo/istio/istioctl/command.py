@@ -39,6 +39,7 @@ class Flag:
 
     @property
     def initial(self) -> Any:
+        """The flag's value when it is not given."""
         return {"bool": False, "strings": []}.get(self.type, "") if self.default == "" else self.default
 
 
@@ -72,6 +73,7 @@ class Command:
     positional: bool = field(default=False)
 
     def find(self, word: str) -> Command | None:
+        """The command below this one with that name or alias, None for none."""
         return next((one for one in self.commands if word == one.name or word in one.aliases), None)
 
 

@@ -43,12 +43,14 @@ class Mesh:
 
 
 def pod(invocation: Invocation) -> int:
+    """``istioctl experimental describe pod``. Raises `CommandError`."""
     if not invocation.arguments:
         raise CommandError("expecting pod name")
     return _describe(invocation, "pods", pod_lines)
 
 
 def service(invocation: Invocation) -> int:
+    """``istioctl experimental describe service``. Raises `CommandError`."""
     if not invocation.arguments:
         raise CommandError("expecting service name")
     return _describe(invocation, "services", lambda obj, mesh: service_lines(obj, mesh, None))

@@ -35,6 +35,7 @@ def options(invocation: Invocation) -> Options:
 
 
 def run(invocation: Invocation) -> int:
+    """``istioctl install``: waits until every part is ready unless told not to. Raises `CommandError`."""
     if invocation.arguments:
         raise CommandError(f"accepts 0 arg(s), received {len(invocation.arguments)}")
     check_revision(invocation)

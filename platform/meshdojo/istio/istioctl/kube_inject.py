@@ -30,6 +30,7 @@ _TEMPLATES = {
 
 
 def run(invocation: Invocation) -> int:
+    """``istioctl kube-inject``: prints the manifests with the sidecar in them. Raises `CommandError`."""
     if not invocation["filename"]:
         raise CommandError("filename not specified (see --filename or -f)")
     objects = files.documents(invocation["filename"])

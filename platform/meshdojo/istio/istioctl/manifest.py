@@ -34,6 +34,7 @@ def document(manifest: dict[str, Any]) -> str:
 
 
 def run(invocation: Invocation) -> int:
+    """``istioctl manifest generate``: prints the manifests, or writes them to a directory. Raises `CommandError`."""
     if invocation.arguments:
         given = ", ".join(f'"{one}"' for one in invocation.arguments)
         raise CommandError(f"generate accepts no positional arguments, got []string{{{given}}}")

@@ -15,6 +15,7 @@ _VERSION = re.compile(r"v?(\d+)\.(\d+)")
 
 
 def run(invocation: Invocation) -> int:
+    """``istioctl experimental precheck``. Raises `CommandError` when something speaks against an installation."""
     problems = cluster.run(invocation, _problems)
     if problems:
         for problem in problems:

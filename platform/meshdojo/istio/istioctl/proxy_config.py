@@ -25,12 +25,14 @@ def _printed(invocation: Invocation, content: Any, rows: list[tuple[str, ...]], 
 
 
 def cluster(invocation: Invocation) -> int:
+    """``istioctl proxy-config cluster``: Envoy's clusters that the flags choose."""
     wanted = clusters.ClusterFilter(*(invocation[name] for name in ("fqdn", "port", "direction", "subset")))
     found = [one for one in dump(invocation).clusters if clusters.chosen(one, wanted)]
     return _printed(invocation, found, [clusters.CLUSTER_HEADER, *clusters.cluster_rows(found)])
 
 
 def endpoint(invocation: Invocation) -> int:
+    """``istioctl proxy-config endpoint``: hosts with their health, from Envoy's ``/clusters``."""
     statuses = admin(invocation, "clusters?format=json").get("cluster_statuses", [])
     wanted = invocation["cluster"]
     found = [one for one in statuses if not wanted or one["name"] == wanted]
@@ -48,6 +50,7 @@ def _endpoint_chosen(row: tuple[str, ...], invocation: Invocation) -> bool:
 
 
 def listener(invocation: Invocation) -> int:
+    """``istioctl proxy-config listener``: Envoy's listeners that the flags choose."""
     found = list(dump(invocation).listeners)
     rows = [row for row in listeners.rows(found) if _listener_chosen(row, invocation)]
     return _printed(invocation, found, [listeners.HEADER, *rows], LISTENER_GAP)
@@ -63,16 +66,19 @@ def _listener_chosen(row: tuple[str, ...], invocation: Invocation) -> bool:
 
 
 def route(invocation: Invocation) -> int:
+    """``istioctl proxy-config route``: virtual hosts and routes, one line for each."""
     found = [one for one in dump(invocation).routes if invocation["name"] in ("", one.get("name"))]
     return _printed(invocation, found, [routes.HEADER, *routes.rows(found)])
 
 
 def secret(invocation: Invocation) -> int:
+    """``istioctl proxy-config secret``: certificates and when they are valid; no keys."""
     found = list(dump(invocation).secrets)
     return _printed(invocation, [entry for _, entry in found], [secrets.HEADER, *secrets.rows(found)])
 
 
 def log(invocation: Invocation) -> int:
+    """``istioctl proxy-config log``: shows or changes Envoy's log levels. Raises `CommandError`."""
     if not invocation.arguments and not invocation["selector"]:
         raise CommandError("log requires pod name or --selector")
     if invocation["reset"] and invocation["level"]:
@@ -105,6 +111,7 @@ async def _log_targets(client: HTTPClient, invocation: Invocation) -> list[Targe
 
 
 def bootstrap(invocation: Invocation) -> int:
+    """``istioctl proxy-config bootstrap``: what Envoy started with."""
     show({"bootstrap": dump(invocation).section("BootstrapConfigDump").get("bootstrap", {})}, _format(invocation))
     return 0
 
@@ -114,6 +121,7 @@ def _format(invocation: Invocation) -> str:
 
 
 def all(invocation: Invocation) -> int:
+    """``istioctl proxy-config all``: the tables of all kinds below each other, or the whole dump."""
     found: Dump = dump(invocation)
     if invocation["output"] not in ("", "short"):
         show({"configs": found.configs}, invocation["output"])

@@ -14,6 +14,7 @@ TYPES = ("CDS", "LDS", "EDS", "RDS", "ECDS", "SDS")
 
 
 def run(invocation: Invocation) -> int:
+    """``istioctl proxy-status``: what each proxy was sent and has acknowledged. Raises `CommandError`."""
     system, revision = invocation["istioNamespace"], invocation["revision"]
     answers = cluster.run(invocation, lambda client: cluster.all_istiods(client, system, "syncz", revision))
     entries = sorted(_flat(answers), key=lambda entry: str(entry["proxy"]))

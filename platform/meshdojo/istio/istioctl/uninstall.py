@@ -23,6 +23,7 @@ _MANY = 30
 
 
 def run(invocation: Invocation) -> int:
+    """``istioctl uninstall``: one revision, one manifest, or all of it with --purge. Raises `CommandError`."""
     revision = _revision(invocation)
     if not revision and not invocation["filename"] and not invocation["purge"]:
         raise CommandError(

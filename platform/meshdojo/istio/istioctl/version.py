@@ -18,6 +18,7 @@ JSON = dict[str, Any]
 
 
 def run(invocation: Invocation) -> int:
+    """``istioctl version``: of this client, of istiod and of the proxies. Raises `CommandError`."""
     report: JSON = {"clientVersion": _build(VERSION)}
     missing = ""
     if invocation["remote"]:

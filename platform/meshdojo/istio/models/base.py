@@ -196,10 +196,12 @@ class Kind(Model):
 
     @property
     def name(self) -> str:
+        """The object's name."""
         return self.metadata.name
 
     @property
     def namespace(self) -> str:
+        """The object's namespace."""
         return self.metadata.namespace
 
 

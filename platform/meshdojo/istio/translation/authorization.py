@@ -59,10 +59,12 @@ class Policies:
 
     @property
     def serials(self) -> tuple[int, ...]:
+        """What changes when one of the policies does: part of the key under which a translation is kept."""
         return tuple(one.serial for one in self.configs)
 
     @property
     def origins(self) -> tuple[str, ...]:
+        """The policies by kind, namespace and name, for refusals to point to."""
         return tuple(one.ref for one in self.configs)
 
 

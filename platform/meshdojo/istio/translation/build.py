@@ -36,16 +36,19 @@ def packed(message: Any) -> Any:
 
 
 def duration(value: timedelta) -> Any:
+    """The protobuf message of a duration."""
     found = Duration()
     found.FromTimedelta(value)
     return found
 
 
 def uint32(value: int) -> Any:
+    """A wrapped number, which can also be absent."""
     return UInt32Value(value=value)
 
 
 def address(ip: str, port: int) -> Any:
+    """A TCP address."""
     return Address(socket_address=SocketAddress(address=ip, port_value=port))
 
 
@@ -65,6 +68,7 @@ def ads(initial_fetch_timeout: timedelta = NEVER) -> Any:
 
 
 def transport_socket(name: str, config: Any) -> Any:
+    """A transport socket of Envoy's, by the last part of its name."""
     return TransportSocket(name=f"envoy.transport_sockets.{name}", typed_config=packed(config))
 
 
@@ -84,4 +88,5 @@ def percentage(value: float) -> Any:
 
 
 def runtime_percentage(value: float) -> Any:
+    """A percentage (0 to 100, with fractions) that no runtime setting overrides."""
     return RuntimeFractionalPercent(default_value=percentage(value))

@@ -26,6 +26,7 @@ class GatewayServer:
 
     @property
     def gateway_name(self) -> str:
+        """As VirtualServices name it: ``NAMESPACE/NAME``."""
         return f"{self.gateway.namespace}/{self.gateway.name}"
 
     @property
@@ -36,6 +37,7 @@ class GatewayServer:
 
     @property
     def terminates(self) -> bool:
+        """Whether the gateway itself ends TLS."""
         tls = self.server.tls
         return tls is not None and tls.mode not in ("PASSTHROUGH", "AUTO_PASSTHROUGH")
 
@@ -110,6 +112,7 @@ def _common(server: GatewayServer, host: str, namespace: str) -> str | None:
 
 
 def by_port(found: Iterable[GatewayServer]) -> dict[int, list[GatewayServer]]:
+    """The servers that share a port, in their order."""
     ports: dict[int, list[GatewayServer]] = {}
     for one in found:
         ports.setdefault(one.port, []).append(one)

@@ -53,6 +53,7 @@ class Policies:
 
     @property
     def serials(self) -> tuple[int, ...]:
+        """What changes when one of the policies does: part of the key under which a translation is kept."""
         return tuple(one.serial for one in self.configs)
 
 

@@ -19,10 +19,14 @@ class Certificate(Protocol):
     """A key pair, PEM."""
 
     @property
-    def chain(self) -> bytes: ...
+    def chain(self) -> bytes:
+        """Certificate and what signed it, PEM."""
+        ...
 
     @property
-    def key(self) -> bytes: ...
+    def key(self) -> bytes:
+        """The private key, PEM."""
+        ...
 
 
 def workload(certificate: Certificate) -> Any:

@@ -84,6 +84,7 @@ def mesh_server(trust_domain: str) -> Any:
 
 
 def plain() -> Any:
+    """The transport socket without TLS."""
     return transport_socket("raw_buffer", RawBuffer())
 
 

@@ -42,9 +42,13 @@ class Authority(Protocol):
         ...
 
     @property
-    def root(self) -> bytes: ...
+    def root(self) -> bytes:
+        """The mesh's root certificate, PEM."""
+        ...
 
-    def certificate(self, namespace: str, service_account: str) -> secrets.Certificate: ...
+    def certificate(self, namespace: str, service_account: str) -> secrets.Certificate:
+        """The present certificate of a workload; a new one when it is due."""
+        ...
 
 
 class Cache:
@@ -104,6 +108,7 @@ class Translation(Configuration):
         )
 
     def scope(self, proxy: Proxy) -> Scope:
+        """What `proxy` sees of the mesh; proxies that see the same share it."""
         labels = self.workload(proxy).labels
         key = ("scope", scope_key(self.snapshot, proxy, labels))
         scope: Scope = self._cache.get(key, lambda: scope_of(self.snapshot, proxy, labels))

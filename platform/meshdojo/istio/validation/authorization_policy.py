@@ -33,6 +33,7 @@ _REFERENCES = (
 
 
 def check(obj: AuthorizationPolicy, found: Findings) -> None:
+    """Source: ValidateAuthorizationPolicy in istio.io/istio/pkg/config/validation."""
     spec, policy = obj.spec, f"invalid policy {obj.name}.{obj.namespace}: "
     selector(spec.selector, found)
     for reference in (*spec.target_refs, *((spec.target_ref,) if spec.target_ref else ())):

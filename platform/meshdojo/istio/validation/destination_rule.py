@@ -25,6 +25,7 @@ _COMMON = ("load_balancer", "connection_pool", "outlier_detection", "tls")
 
 
 def check(obj: DestinationRule, found: Findings) -> None:
+    """Source: ValidateDestinationRule in istio.io/istio/pkg/config/validation."""
     spec = obj.spec
     found.refuse_all(names.wildcard_domain(spec.host))
     if spec.traffic_policy:

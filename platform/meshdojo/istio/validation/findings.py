@@ -16,18 +16,22 @@ class Findings:
     """Whether even a single error is written as a list, as Go's multierror does for some checks."""
 
     def refuse(self, message: str, *, listed: bool = False) -> None:
+        """One more reason to refuse the object. `listed`: Istio prints all of them as a list then."""
         self.errors.append(message)
         self.listed = self.listed or listed
 
     def refuse_if(self, condition: bool, message: str, *, listed: bool = False) -> None:
+        """`refuse`, under a condition."""
         if condition:
             self.refuse(message, listed=listed)
 
     def refuse_all(self, messages: Iterable[str], *, listed: bool = False) -> None:
+        """`refuse` for each of these."""
         for message in messages:
             self.refuse(message, listed=listed)
 
     def warn(self, message: str) -> None:
+        """One more Warning, which refuses nothing."""
         self.warnings.append(message)
 
     def text(self) -> str:

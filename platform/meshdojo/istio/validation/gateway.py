@@ -22,6 +22,7 @@ CIPHERS = frozenset(
 
 
 def check(obj: Gateway, found: Findings) -> None:
+    """Source: ValidateGateway in istio.io/istio/pkg/config/validation."""
     if not obj.spec.servers:
         found.refuse("gateway must have at least one server")
         return

@@ -59,6 +59,7 @@ def _labels(domain: str) -> list[str]:
 
 
 def is_address(text: str) -> bool:
+    """Whether `text` is an IP address of either version."""
     try:
         ip_address(text)
     except ValueError:
@@ -78,10 +79,12 @@ def subnet(text: str) -> list[str]:
 
 
 def port(number: int) -> list[str]:
+    """What is wrong with a port number: [] for nothing."""
     return [] if 1 <= number <= 65535 else [f"port number {number} must be in the range 1..65535"]
 
 
 def header(name: str) -> list[str]:
+    """What is wrong with the name of a header: [] for nothing."""
     if not name:
         return ["header name cannot be empty"]
     return [] if _HEADER.fullmatch(name) else [f"header name {name} is not a valid header name"]
@@ -104,6 +107,7 @@ def duration(value: timedelta | None) -> list[str]:
 
 
 def percentage(value: int) -> list[str]:
+    """What is wrong with a whole percentage: [] for nothing."""
     return [] if 0 <= value <= 100 else [f"percentage {value} is not in range 0..100"]
 
 
@@ -115,6 +119,7 @@ def percent(value: float) -> list[str]:
 
 
 def http_status(code: int) -> list[str]:
+    """What is wrong with an HTTP status of an abort: [] for nothing."""
     return [] if 200 <= code <= 599 else [f"HTTP status {code} is not in range 200-599"]
 
 

@@ -12,15 +12,18 @@ from meshdojo.istio.validation.findings import Findings
 
 
 def selector(given: WorkloadSelector | None, found: Findings) -> None:
+    """A selector without labels selects all: a Warning."""
     if given is not None and not given.match_labels:
         found.warn("workload selector specified without labels")
 
 
 def peer_authentication(obj: PeerAuthentication, found: Findings) -> None:
+    """Source: ValidatePeerAuthentication in istio.io/istio/pkg/config/validation."""
     selector(obj.spec.selector, found)
 
 
 def request_authentication(obj: RequestAuthentication, found: Findings) -> None:
+    """Source: ValidateRequestAuthentication in istio.io/istio/pkg/config/validation."""
     selector(obj.spec.selector, found)
     for rule in obj.spec.jwt_rules:
         if rule.jwks and (problem := _keys_problem(rule.jwks)):
@@ -38,6 +41,7 @@ def _keys_problem(text: str) -> str:
 
 
 def telemetry(obj: Telemetry, found: Findings) -> None:
+    """Source: ValidateTelemetry in istio.io/istio/pkg/config/validation."""
     selector(obj.spec.selector, found)
     traced = [entry.providers for entry in obj.spec.tracing]
     logged = [entry.providers for entry in obj.spec.access_logging]

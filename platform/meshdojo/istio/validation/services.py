@@ -27,6 +27,7 @@ ENVOY_FILTER = (
 
 
 def service_entry(obj: ServiceEntry, found: Findings) -> None:
+    """Source: ValidateServiceEntry in istio.io/istio/pkg/config/validation."""
     spec = obj.spec
     for host in spec.hosts:
         found.refuse_all(names.wildcard_domain(host))
@@ -81,6 +82,7 @@ def _addressless(spec: ServiceEntrySpec, found: Findings) -> None:
 
 
 def sidecar(obj: Sidecar, found: Findings) -> None:
+    """Source: ValidateSidecar in istio.io/istio/pkg/config/validation."""
     spec = obj.spec
     if spec.workload_selector is not None and not spec.workload_selector.labels:
         found.warn("sidecar: workload selector specified without labels, will be applied to all services in namespace")
@@ -141,6 +143,7 @@ def _egress(listener: IstioEgressListener, found: Findings) -> None:
 
 
 def workload_entry(obj: WorkloadEntry, found: Findings) -> None:
+    """Source: ValidateWorkloadEntry in istio.io/istio/pkg/config/validation."""
     spec = obj.spec
     found.refuse_if(not spec.address and not spec.network, "address is required")
     _endpoint(spec, "", found)
@@ -148,11 +151,13 @@ def workload_entry(obj: WorkloadEntry, found: Findings) -> None:
 
 
 def workload_group(obj: WorkloadGroup, found: Findings) -> None:
+    """Source: ValidateWorkloadGroup in istio.io/istio/pkg/config/validation."""
     if obj.spec.metadata:
         found.refuse_all(names.tags(obj.spec.metadata.labels), listed=True)
 
 
 def envoy_filter(obj: EnvoyFilter, found: Findings) -> None:
+    """Source: ValidateEnvoyFilter in istio.io/istio/pkg/config/validation. Here it has no effect: a Warning says so."""
     found.warn(ENVOY_FILTER)
     for entry in obj.spec.config_patches:
         if entry.apply_to == "INVALID":

@@ -46,6 +46,7 @@ GRPC_STATUSES = frozenset(
 
 
 def check(obj: VirtualService, found: Findings) -> None:
+    """Source: ValidateVirtualService in istio.io/istio/pkg/config/validation."""
     spec = obj.spec
     in_mesh = not spec.gateways or "mesh" in spec.gateways
     _hosts(spec.hosts, in_mesh, found)

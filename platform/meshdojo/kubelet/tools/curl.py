@@ -76,6 +76,7 @@ class Transfer:
         return next((value for key, value in self.headers if key.lower() == name.lower()), "")
 
     def mark(self, name: str) -> None:
+        """Note when something of this name happened, in seconds since the beginning."""
         self.times[name] = time.monotonic() - self.began
 
     def left(self, otherwise: float | None = None) -> float | None:
@@ -88,6 +89,7 @@ class Transfer:
         return left if otherwise is None else min(left, otherwise)
 
     def timed_out(self) -> CurlError:
+        """Error 28 in curl's words: while connecting, or with so many bytes received."""
         passed = int((time.monotonic() - self.began) * 1000)
         if "connect" not in self.times:
             return CurlError(28, f"Connection timed out after {passed} milliseconds")

@@ -44,6 +44,7 @@ class Options:
 
     @property
     def compression(self) -> Literal["gz", ""]:
+        """How `tarfile` is to compress: gz or not at all."""
         return "gz" if "z" in self.letters else ""
 
 

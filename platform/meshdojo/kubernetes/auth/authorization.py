@@ -33,4 +33,6 @@ class Decision:
 class Authorizer(Protocol):
     """Decides about every request that comes over HTTP."""
 
-    def authorize(self, access: Access) -> Decision: ...
+    def authorize(self, access: Access) -> Decision:
+        """Whether the access is allowed, and why (not)."""
+        ...

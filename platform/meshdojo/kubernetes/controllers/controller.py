@@ -45,6 +45,7 @@ class Controller:
         self.queue.start()
 
     async def stop(self) -> None:
+        """Reconcile nothing any more; what has begun is cancelled."""
         await self.queue.stop()
 
     def follow(self, resource: str, to_keys: ToKeys) -> Informer:

@@ -26,6 +26,7 @@ class History:
     hash_label: str = HASH_LABEL
 
     def of(self, owner: Object) -> list[Object]:
+        """The revisions that `owner` controls, oldest first."""
         mine = self.informer.indexed(owners.BY_OWNER, owner["metadata"]["uid"])
         return sorted(mine, key=lambda one: int(one["revision"]))
 

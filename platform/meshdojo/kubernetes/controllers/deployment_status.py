@@ -18,6 +18,7 @@ NO_DEADLINE = 2**31 - 1
 
 
 def condition(status: Object, type: str) -> Object | None:
+    """The condition of this type, None for none."""
     return next((found for found in status.get("conditions") or () if found["type"] == type), None)
 
 
@@ -30,6 +31,7 @@ def with_condition(status: Object, type: str, value: str, reason: str, message: 
 
 
 def without_condition(status: Object, type: str) -> Object:
+    """A copy of the status without the conditions of this type."""
     others = [one for one in status.get("conditions") or () if one["type"] != type]
     return {**{name: field for name, field in status.items() if name != "conditions"}, "conditions": others}
 
@@ -88,6 +90,7 @@ def is_complete(deployment: Object, status: Object) -> bool:
 
 
 def has_deadline(deployment: Object) -> bool:
+    """Whether its progress is timed. Source: HasProgressDeadline in pkg/controller/deployment/util."""
     return bool(deployment["spec"].get("progressDeadlineSeconds", NO_DEADLINE) != NO_DEADLINE)
 
 

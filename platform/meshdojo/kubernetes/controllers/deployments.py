@@ -29,10 +29,12 @@ class Rollout:
 
     @property
     def sets(self) -> list[Object]:
+        """All replica sets, the newest last."""
         return [*self.old, *([self.newest] if self.newest else [])]
 
     @property
     def is_recreate(self) -> bool:
+        """Whether old pods must be gone before new ones start."""
         return (self.deployment["spec"].get("strategy") or {}).get("type") == "Recreate"
 
     def with_condition(self, value: str, reason: str, message: str) -> Rollout:

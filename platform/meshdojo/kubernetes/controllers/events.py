@@ -81,6 +81,7 @@ class Events:
         return Recorder(self, component, host)
 
     def start(self) -> None:
+        """Begin to write what is noted, in the running event loop."""
         self._task = asyncio.create_task(self._run(), name="events")
 
     async def stop(self) -> None:
@@ -96,6 +97,7 @@ class Events:
         await self._notes.join()
 
     def add(self, note: Note) -> None:
+        """Write an event soon; never waits, and a failure to write is only logged."""
         self._notes.put_nowait(note)
 
     async def _run(self) -> None:

@@ -29,15 +29,18 @@ class Node:
 
     @property
     def uid(self) -> str:
+        """The object's uid."""
         return str(self.object["metadata"]["uid"])
 
     @property
     def namespace(self) -> str | None:
+        """The object's namespace, None for cluster-scoped ones."""
         namespace: str | None = self.object["metadata"].get("namespace")
         return namespace
 
     @property
     def references(self) -> list[Object]:
+        """Its ownerReferences, [] for none."""
         return list(self.object["metadata"].get("ownerReferences") or ())
 
     def waits_for(self, finalizer: str) -> bool:
@@ -69,9 +72,11 @@ class GarbageCollector:
         everything.subscribe(self._changed)
 
     def start(self) -> None:
+        """Begin to collect; the informers have synced."""
         self.queue.start()
 
     async def stop(self) -> None:
+        """Collect nothing any more."""
         await self.queue.stop()
 
     async def reconcile(self, uid: str) -> None:

@@ -37,6 +37,7 @@ class Ended:
     before: tuple[int, int] | None = None
 
     def note(self, pod: Object) -> None:
+        """Count a pod that has ended, once."""
         if pod_status.is_terminal(pod):
             seen = self.succeeded if pod["status"]["phase"] == "Succeeded" else self.failed
             seen.add(pod["metadata"]["uid"])

@@ -55,6 +55,7 @@ class NodeRegistration:
         self._task = asyncio.create_task(self._beat(), name="node heartbeats")
 
     async def stop(self) -> None:
+        """Renew the lease no more; node and lease stay."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)

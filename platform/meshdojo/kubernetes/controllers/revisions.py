@@ -61,6 +61,7 @@ def created(obj: Object) -> tuple[str, str]:
 
 
 def annotation(obj: Object, name: str) -> str:
+    """An annotation's value, '' for none."""
     return str((obj["metadata"].get("annotations") or {}).get(name, ""))
 
 

@@ -43,6 +43,7 @@ def wanted(obj: Object) -> int:
 
 
 def available(replica_set: Object) -> int:
+    """How many of its pods are available, by its status."""
     return int((replica_set.get("status") or {}).get("availableReplicas", 0))
 
 

@@ -24,6 +24,7 @@ def selects(service: Object) -> bool:
 
 
 def is_headless(service: Object) -> bool:
+    """Whether the service has no address of its own."""
     return bool(service["spec"].get("clusterIP") == "None")
 
 

@@ -24,7 +24,7 @@ from pathlib import Path
 import psutil
 
 from meshdojo.errors import UserError
-from meshdojo.web.shells import Shell, ShellError
+from meshdojo.web.shells import Shell, ShellError, Shells
 
 MOST_SHELLS = 12
 READ = 64 * 1024
@@ -156,7 +156,7 @@ def _signal(processes: list[psutil.Process], number: int) -> None:
             process.send_signal(number)
 
 
-class LocalShells:
+class LocalShells(Shells):
     """The shells of one site. `directory` holds their history and the folders they start in, one for each lab."""
 
     def __init__(self, directory: Path, environment: Environment, start: str) -> None:

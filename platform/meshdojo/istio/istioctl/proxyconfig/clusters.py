@@ -26,6 +26,7 @@ def parts(name: str) -> tuple[str, str, str, str]:
 
 
 def chosen(cluster: JSON, wanted: ClusterFilter) -> bool:
+    """Whether a cluster fits the flags: FQDN and subset by part, port and direction exactly."""
     direction, port, subset, host = parts(cluster["name"])
     return (
         wanted.fqdn in host

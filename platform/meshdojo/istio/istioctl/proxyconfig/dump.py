@@ -43,12 +43,14 @@ class Dump:
 
     @property
     def clusters(self) -> Iterator[JSON]:
+        """Envoy's active clusters, static ones first."""
         found = self.section("ClustersConfigDump")
         for one in (*found.get("static_clusters", ()), *found.get("dynamic_active_clusters", ())):
             yield one["cluster"]
 
     @property
     def listeners(self) -> Iterator[JSON]:
+        """Envoy's active listeners, static ones first; those that still warm up are left out."""
         found = self.section("ListenersConfigDump")
         for one in found.get("static_listeners", ()):
             yield one["listener"]
@@ -58,6 +60,7 @@ class Dump:
 
     @property
     def routes(self) -> Iterator[JSON]:
+        """Envoy's route configurations, dynamic ones first."""
         found = self.section("RoutesConfigDump")
         for one in (*found.get("dynamic_route_configs", ()), *found.get("static_route_configs", ())):
             yield one["route_config"]
@@ -142,6 +145,7 @@ async def request(client: HTTPClient, target: Target, path: str, method: str = "
 
 
 def dump(invocation: Invocation) -> Dump:
+    """Ask a pod's Envoy for its ``config_dump``. Raises `CommandError`."""
     return Dump(admin(invocation, "config_dump").get("configs", []))
 
 

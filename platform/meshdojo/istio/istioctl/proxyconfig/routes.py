@@ -14,6 +14,7 @@ MOST_DOMAINS = 2
 
 
 def rows(configurations: Iterable[JSON]) -> Iterator[tuple[str, ...]]:
+    """A row for each route: configuration, virtual host, domains, match, the VirtualService that it comes from."""
     for configuration in configurations:
         for host in sorted(configuration.get("virtual_hosts", ()), key=_name):
             for route in host.get("routes", ()):

@@ -15,6 +15,7 @@ _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def rows(secrets: Iterable[tuple[str, JSON]]) -> Iterator[tuple[str, ...]]:
+    """A row for each secret, with whether it is valid now and until when."""
     for state, entry in secrets:
         yield _row(state, entry)
 

@@ -21,6 +21,7 @@ _IDLE = timedelta(seconds=300)
 
 
 def black_hole(connect_timeout: timedelta) -> Any:
+    """The cluster without endpoints, for what must not be reached."""
     return Cluster(
         name=BLACK_HOLE,
         alt_stat_name=f"{BLACK_HOLE};",

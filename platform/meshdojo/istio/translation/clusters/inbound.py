@@ -26,6 +26,7 @@ SIDECAR_ADDRESS = "127.0.0.6"
 
 
 def name(inbound: Inbound) -> ClusterName:
+    """How the cluster of a pod's own port is called: ``inbound|PORT||``."""
     return ClusterName(inbound.number, direction="inbound")
 
 

@@ -122,6 +122,7 @@ def _filter(name: str, config: Any) -> Any:
 
 
 def proxy_protocol() -> Any:
+    """The filter that reads the PROXY header, and with it the original destination."""
     return ListenerFilter(name="envoy.filters.listener.proxy_protocol", typed_config=build.packed(ProxyProtocol()))
 
 
@@ -131,6 +132,7 @@ def tls_inspector(only: Iterable[int] | None = None) -> Any:
 
 
 def http_inspector(only: Iterable[int] | None = None) -> Any:
+    """The filter that looks whether a connection speaks HTTP; `only` for these destination ports."""
     return _inspector("http_inspector", HttpInspector(), only)
 
 

@@ -18,6 +18,7 @@ from meshdojo.istio.translation.scope import Scope
 
 
 def name(port: int) -> str:
+    """How a gateway's listener is called. Source: istioctl proxy-config listener on a real one."""
     return f"0.0.0.0_{port}"
 
 

@@ -63,6 +63,7 @@ _PLAIN = {
 
 
 def name(inbound: Inbound) -> str:
+    """How the listener of a pod's own port is called."""
     return f"virtualInbound|{inbound.number}"
 
 

@@ -45,6 +45,7 @@ class Ports:
 
     @classmethod
     def of(cls, scope: Scope) -> Ports:
+        """The ports of all services that a proxy sees, by how they are served."""
         http: set[int] = set()
         sniffed: set[int] = set()
         tcp: set[int] = set()

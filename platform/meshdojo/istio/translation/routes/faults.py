@@ -51,6 +51,7 @@ def fault(injection: HTTPFaultInjection) -> Any:
 
 
 def cors(policy: Cors) -> Any:
+    """Envoy's policy of cross-origin requests for that of a VirtualService."""
     origins = [StringMatcher(exact=one) for one in policy.allow_origin]
     origins += [found for one in policy.allow_origins if (found := string_match(one)) is not None]
     found = CorsPolicy(
@@ -69,6 +70,7 @@ def cors(policy: Cors) -> Any:
 
 
 def direct_response(response: HTTPDirectResponse) -> Any:
+    """An answer that Envoy gives by itself, with the text or bytes of the resource."""
     found = DirectResponseAction(status=response.status)
     if response.body is not None:
         if response.body.string is not None:

@@ -314,6 +314,7 @@ def hashing_of(scope: Scope, name: ClusterName) -> ConsistentHashLB | None:
 
 
 def hash_policy(hashing: ConsistentHashLB) -> Any:
+    """What of a request decides its endpoint, for consistent hashing."""
     found = RouteAction.HashPolicy()
     if hashing.http_header_name is not None:
         found.header.header_name = hashing.http_header_name

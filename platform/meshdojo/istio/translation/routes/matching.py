@@ -68,6 +68,7 @@ def string_match(wanted: StringMatch) -> Any:
 
 
 def header(name: str, wanted: StringMatch) -> Any:
+    """Envoy's matcher of one header; a StringMatch without a kind means that the header is there."""
     text = string_match(wanted)
     if text is None:
         return HeaderMatcher(name=name, present_match=True)

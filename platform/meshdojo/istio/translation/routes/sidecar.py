@@ -37,6 +37,7 @@ class Name:
 
     @classmethod
     def parse(cls, name: str) -> Name | None:
+        """The parts of ``[HOST:]PORT``; None for the name of something else."""
         host, _, port = name.rpartition(":")
         return cls(int(port), host) if port.isdigit() else None
 

@@ -36,7 +36,9 @@ _OPTIONS = {"CREATE": "CreateOptions", "UPDATE": "UpdateOptions", "DELETE": "Del
 class Transport(Protocol):
     """What webhooks need of the node (see `node.Node.transport`)."""
 
-    def transport(self, address: str, port: int) -> tuple[str, int]: ...
+    def transport(self, address: str, port: int) -> tuple[str, int]:
+        """See `kubernetes.node.Node.transport`."""
+        ...
 
 
 class CallError(Exception):

@@ -12,6 +12,7 @@ _AFFINITY_SECONDS = 10800
 
 
 def default_service(service: Object) -> None:
+    """Source: SetDefaults_Service in k8s.io/kubernetes/pkg/apis/core/v1."""
     spec = child(service, "spec")
     fill(spec, sessionAffinity="None", type="ClusterIP")
     if spec["sessionAffinity"] == "ClientIP":
@@ -40,12 +41,14 @@ def _default_families(spec: Object) -> None:
 
 
 def default_endpoints(endpoints: Object) -> None:
+    """Source: SetDefaults_Endpoints in k8s.io/kubernetes/pkg/apis/core/v1."""
     for subset in endpoints.get("subsets") or ():
         for port in subset.get("ports") or ():
             fill(port, protocol="TCP")
 
 
 def default_endpoint_slice(endpoint_slice: Object) -> None:
+    """Source: SetDefaults_EndpointPort in k8s.io/kubernetes/pkg/apis/discovery/v1; empty lists are shown as null."""
     endpoint_slice.setdefault("endpoints", None)
     endpoint_slice.setdefault("ports", None)
     for port in endpoint_slice["ports"] or ():
@@ -54,10 +57,12 @@ def default_endpoint_slice(endpoint_slice: Object) -> None:
 
 
 def default_ingress(ingress: Object) -> None:
+    """An empty load balancer in the status, as the real server shows it."""
     child(child(ingress, "status"), "loadBalancer")
 
 
 def default_network_policy(policy: Object) -> None:
+    """Source: SetDefaults_NetworkPolicy in k8s.io/kubernetes/pkg/apis/networking/v1."""
     spec = child(policy, "spec")
     child(spec, "podSelector")
     if not spec.get("policyTypes"):

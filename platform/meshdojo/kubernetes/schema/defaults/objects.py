@@ -12,6 +12,7 @@ def default_disruption_budget(budget: Object) -> None:
 
 
 def default_status(obj: Object) -> None:
+    """An empty status, where the real server never leaves it out."""
     child(obj, "status")
 
 
@@ -24,6 +25,7 @@ def default_namespace(namespace: Object) -> None:
 
 
 def default_node(node: Object) -> None:
+    """Source: SetDefaults_NodeStatus in k8s.io/kubernetes/pkg/apis/core/v1."""
     child(node, "spec")
     status = child(node, "status")
     if status.get("capacity") and not status.get("allocatable"):
@@ -31,15 +33,18 @@ def default_node(node: Object) -> None:
 
 
 def default_secret(secret: Object) -> None:
+    """Source: SetDefaults_Secret in k8s.io/kubernetes/pkg/apis/core/v1."""
     fill(secret, type="Opaque")
 
 
 def default_persistent_volume(volume: Object) -> None:
+    """Source: SetDefaults_PersistentVolume in k8s.io/kubernetes/pkg/apis/core/v1."""
     fill(child(volume, "spec"), persistentVolumeReclaimPolicy="Retain", volumeMode="Filesystem")
     fill(child(volume, "status"), phase="Pending")
 
 
 def default_persistent_volume_claim(claim: Object) -> None:
+    """Source: SetDefaults_PersistentVolumeClaim in k8s.io/kubernetes/pkg/apis/core/v1."""
     fill(child(claim, "spec"), volumeMode="Filesystem")
     fill(child(claim, "status"), phase="Pending")
 

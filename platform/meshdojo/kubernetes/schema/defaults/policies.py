@@ -11,6 +11,7 @@ _HTTPS = 443
 
 
 def default_binding(binding: Object) -> None:
+    """Source: SetDefaults_RoleBinding and SetDefaults_Subject in k8s.io/kubernetes/pkg/apis/rbac/v1."""
     fill(child(binding, "roleRef"), apiGroup=_RBAC)
     for subject in binding.get("subjects") or ():
         if subject.get("kind") in ("User", "Group"):
@@ -18,10 +19,12 @@ def default_binding(binding: Object) -> None:
 
 
 def default_role(role: Object) -> None:
+    """A role without rules shows them as null."""
     role.setdefault("rules", None)
 
 
 def default_validating_webhooks(configuration: Object) -> None:
+    """Source: SetDefaults_ValidatingWebhook in k8s.io/kubernetes/pkg/apis/admissionregistration/v1."""
     for webhook in configuration.get("webhooks") or ():
         fill(webhook, failurePolicy="Fail", matchPolicy="Equivalent", timeoutSeconds=_WEBHOOK_SECONDS)
         child(webhook, "namespaceSelector")
@@ -34,12 +37,14 @@ def default_validating_webhooks(configuration: Object) -> None:
 
 
 def default_mutating_webhooks(configuration: Object) -> None:
+    """Source: SetDefaults_MutatingWebhook in k8s.io/kubernetes/pkg/apis/admissionregistration/v1."""
     default_validating_webhooks(configuration)
     for webhook in configuration.get("webhooks") or ():
         fill(webhook, reinvocationPolicy="Never")
 
 
 def default_custom_resource_definition(crd: Object) -> None:
+    """Source: SetDefaults_CustomResourceDefinitionSpec in k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1."""
     spec = child(crd, "spec")
     fill(child(spec, "conversion"), strategy="None")
     names = child(spec, "names")

@@ -19,6 +19,7 @@ def default_template(owner: Object) -> None:
 
 
 def default_deployment(deployment: Object) -> None:
+    """Source: SetDefaults_Deployment in k8s.io/kubernetes/pkg/apis/apps/v1."""
     spec = child(deployment, "spec")
     fill(spec, replicas=1, revisionHistoryLimit=_REVISIONS, progressDeadlineSeconds=_PROGRESS_DEADLINE_SECONDS)
     default_template(spec)
@@ -30,6 +31,7 @@ def default_deployment(deployment: Object) -> None:
 
 
 def default_replica_set(replica_set: Object) -> None:
+    """Source: SetDefaults_ReplicaSet in k8s.io/kubernetes/pkg/apis/apps/v1."""
     spec = child(replica_set, "spec")
     fill(spec, replicas=1)
     default_template(spec)
@@ -37,6 +39,7 @@ def default_replica_set(replica_set: Object) -> None:
 
 
 def default_stateful_set(stateful_set: Object) -> None:
+    """Source: SetDefaults_StatefulSet in k8s.io/kubernetes/pkg/apis/apps/v1."""
     spec = child(stateful_set, "spec")
     fill(spec, replicas=1, revisionHistoryLimit=_REVISIONS, podManagementPolicy="OrderedReady")
     spec.setdefault("serviceName", "")
@@ -52,6 +55,7 @@ def default_stateful_set(stateful_set: Object) -> None:
 
 
 def default_daemon_set(daemon_set: Object) -> None:
+    """Source: SetDefaults_DaemonSet in k8s.io/kubernetes/pkg/apis/apps/v1."""
     spec = child(daemon_set, "spec")
     fill(spec, revisionHistoryLimit=_REVISIONS)
     default_template(spec)
@@ -65,6 +69,7 @@ def default_daemon_set(daemon_set: Object) -> None:
 
 
 def default_job_spec(spec: Object) -> None:
+    """Source: SetDefaults_Job in k8s.io/kubernetes/pkg/apis/batch/v1."""
     if spec.get("completions") is None and spec.get("parallelism") is None:
         spec["completions"] = spec["parallelism"] = 1
     fill(
@@ -79,6 +84,7 @@ def default_job_spec(spec: Object) -> None:
 
 
 def default_job(job: Object) -> None:
+    """The spec's defaults, and the labels by which a job knows its pods."""
     spec = child(job, "spec")
     default_job_spec(spec)
     _label_job(job, spec)
@@ -99,6 +105,7 @@ def _label_job(job: Object, spec: Object) -> None:
 
 
 def default_cron_job(cron_job: Object) -> None:
+    """Source: SetDefaults_CronJob in k8s.io/kubernetes/pkg/apis/batch/v1."""
     spec = child(cron_job, "spec")
     fill(spec, concurrencyPolicy="Allow", suspend=False, successfulJobsHistoryLimit=3, failedJobsHistoryLimit=1)
     job = child(child(spec, "jobTemplate"), "spec")
@@ -108,6 +115,7 @@ def default_cron_job(cron_job: Object) -> None:
 
 
 def default_autoscaler(autoscaler: Object) -> None:
+    """Source: SetDefaults_HorizontalPodAutoscaler in k8s.io/kubernetes/pkg/apis/autoscaling/v2 (80 % of the CPU)."""
     spec = child(autoscaler, "spec")
     fill(spec, minReplicas=1)
     if not spec.get("metrics"):
