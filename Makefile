@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV_LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11
 
-.PHONY: start install install-dev test test-kind flakes lint lock clean
+.PHONY: start install install-dev test test-kind flakes lint api-docs lock clean
 
 start: install
 	@$(BIN)/meshdojo serve --up
@@ -24,6 +24,10 @@ test-kind: install-dev
 # Every check 40 times in its passing and in its failing state, on the embedded backend: an hour; a nightly job runs it.
 flakes: install-dev
 	$(BIN)/python -m benchmarks.flakes --runs 40
+
+# The reference of the code, from its docstrings, into api-docs/ (not committed).
+api-docs: install-dev
+	$(BIN)/pdoc --output-directory api-docs meshdojo '!meshdojo.*__main__' '!meshdojo.web.migrations'
 
 lint: install-dev
 	$(BIN)/ruff check .
@@ -53,4 +57,4 @@ lock:
 	$(UV_LOCK) --group build --constraint requirements-dev.lock --output-file requirements.lock
 
 clean:
-	rm -rf $(VENV) site/node_modules site/meshdojo/web/static/dist
+	rm -rf $(VENV) api-docs site/node_modules site/meshdojo/web/static/dist

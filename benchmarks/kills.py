@@ -31,6 +31,7 @@ from meshdojo.cluster.errors import ClusterError, StatusError
 from meshdojo.cluster.http import HTTPClient
 from meshdojo.embedded import installation, keeping, lifecycle
 from meshdojo.embedded.environment import Environment
+from meshdojo.embedded.processes import ProcessName
 
 NAMESPACE = "default"
 PODS = 2
@@ -155,8 +156,25 @@ async def kill_one(environment: Environment, chance: random.Random) -> tuple[str
     pid = chance.choice(candidates[kind])
     before = await _runs(environment)
     keeper = keeping.keeper_of(environment)
+    command = " ".join(psutil.Process(pid).cmdline())
     began = time.perf_counter()
     os.kill(pid, signal.SIGKILL)
+    try:
+        await _recovered(environment, kind, pid, keeper, before)
+    except TimeoutError:
+        raise SystemExit(
+            f"after the end of {pid} ({kind}: {command}) not well again within {PATIENCE_SECONDS:.0f} s; "
+            f"before: {sorted(before)}; now: {sorted(await _runs(environment))}"
+        ) from None
+    seconds = time.perf_counter() - began
+    if kind in _IN_PODS:
+        await _replace_restarted(environment)
+    return kind, seconds
+
+
+async def _recovered(
+    environment: Environment, kind: str, pid: int, keeper: ProcessName | None, before: set[tuple[str, str, int]]
+) -> None:
     if kind == "cluster":
         await asyncio.to_thread(_gone, pid)
     elif kind == "keeper":
@@ -165,10 +183,6 @@ async def kill_one(environment: Environment, chance: random.Random) -> tuple[str
     if kind not in ("keeper", "node proxy"):
         await _noticed(environment, before, everywhere=kind in ("cluster", "zygote"))
     await healed(environment)
-    seconds = time.perf_counter() - began
-    if kind in _IN_PODS:
-        await _replace_restarted(environment)
-    return kind, seconds
 
 
 def _gone(pid: int) -> None:

@@ -9,5 +9,6 @@ import os
 import sys
 import termios
 
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-os.execvp(sys.argv[1], sys.argv[1:])  # the shell that the owner asked for
+if __name__ == "__main__":
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    os.execvp(sys.argv[1], sys.argv[1:])  # the shell that the owner asked for
