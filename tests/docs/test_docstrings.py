@@ -56,8 +56,6 @@ def test_every_public_function_says_what_it_does(file: Path) -> None:
     silent = [
         f"line {node.lineno}: {name}"
         for name, node in public(ast.parse(file.read_text()).body)
-        if ast.get_docstring(node) is None
-        and not is_check(node)
-        and not ("." in name and inherited(file, name))
+        if ast.get_docstring(node) is None and not is_check(node) and not ("." in name and inherited(file, name))
     ]
     assert silent == []
