@@ -32,6 +32,7 @@ class Istiod:
         self.shards: Any = {}
         self.outright: dict[str, Any] = {}
         self.updates = [7]
+        self.pending: list[int] = []
         self.asked: list[str] = []
         self.forwarded = forwarded
         istiod = pod("istiod-1", "istio-system", app="istiod")
@@ -52,6 +53,8 @@ class Istiod:
         return self.page(page)
 
     def pod_get(self, namespace: Any, pod: Any, port: Any, path: Any) -> Any:
+        if namespace == "kube-system":
+            return f"kubeproxy_sync_proxy_rules_endpoint_changes_pending {self.pending.pop(0)}".encode()
         assert (namespace, pod, port) == ("istio-system", "istiod-1", 15014)
         return self.page(path.rsplit("/", 1)[-1])
 
@@ -182,6 +185,13 @@ async def test_waits_until_istiod_knows_a_ready_pod(cluster: Any, istiod: Any, p
     istiod.shards = lambda: answers.pop(0)
     await Convergence(cluster).wait()
     assert answers == []
+
+
+async def test_waits_until_the_nodes_have_followed(cluster: Any, istiod: Any, pod: Any) -> None:
+    cluster.add("pods", pod("kube-proxy-x", "kube-system", **{"k8s-app": "kube-proxy"}))
+    istiod.pending = [2, 1, 0]
+    await Convergence(cluster).wait()
+    assert istiod.pending == []
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ things are established, in this order, from what istiod tells about itself:
 
 1. *istiod has read the resources.* Its ``/debug/configz`` lists what its watches have delivered; each of Istio's
    resources that the API server holds must be there in the same resourceVersion or a later one, and no other. The
-   ready pods of each service must be the endpoints that ``/debug/endpointShardz`` lists for it.
+   ready pods of each service must be the endpoints that ``/debug/endpointShardz`` lists for it, and the nodes must have
+   followed them, too (`kubeproxy`): a caller outside the mesh is led by them.
 2. *nothing is waiting to be translated.* istiod collects changes until none has come for PILOT_DEBOUNCE_AFTER (100 ms
    unless its environment says otherwise), then takes one snapshot of all it has read and pushes. So the count of
    changes (the metric ``pilot_inbound_updates``) must stand still for longer than that, and longer still where istiod
@@ -31,6 +32,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from meshdojo.checks import endpoints
+from meshdojo.checks.kubeproxy import Nodes
 from meshdojo.checks.outcome import CannotJudge
 from meshdojo.checks.pods import is_ready
 from meshdojo.cluster.client import Object
@@ -80,6 +82,7 @@ class Convergence:
 
     def __init__(self, client: HTTPClient) -> None:
         self._client = client
+        self._nodes = Nodes(client)
         self._forwarded = False
         self._kinds: frozenset[str] = frozenset()
 
@@ -116,9 +119,12 @@ class Convergence:
         while True:
             wanted, read = await self._wanted(), versions(await self._page(istiod, "configz"))
             behind: list[tuple[str, ...]] = [*not_read(wanted, read), *await self._endpoints_behind(istiod)]
-            if not behind:
+            if behind:
+                stage.text = f"istiod has not read {', '.join('/'.join(key) for key in behind)}"
+            elif late := await self._nodes.behind():
+                stage.text = f"{', '.join(late)} has not written the rules for Services"
+            else:
                 return
-            stage.text = f"istiod has not read {', '.join('/'.join(key) for key in behind)}"
             await asyncio.sleep(POLL_SECONDS)
 
     async def _settled(self, istiod: Object, stage: _Stage) -> None:
