@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from meshdojo.embedded import lifecycle
 
 KIND_PROGRAMS = ("docker", "kind", "kubectl", "istioctl")
 RUNNING_CLUSTER = "MESHDOJO_TEST_CLUSTER"
+CLUSTER = "meshdojo-test"
 
 
 @pytest.fixture(scope="session", params=["embedded", pytest.param("kind", marks=pytest.mark.kind)])
@@ -54,23 +56,30 @@ def _kind(request: pytest.FixtureRequest, home: Path) -> Iterator[Backend]:
         asyncio.run(backend.start(lambda text: None))
         yield backend
         return
-    cluster = _kind_cluster(request, home)
-    config = home / "kind.yaml"
+    with another_kind(request, home, CLUSTER) as made:
+        yield made
+
+
+@contextmanager
+def another_kind(request: pytest.FixtureRequest, home: Path, name: str) -> Iterator[Backend]:
+    """A kind cluster, deleted afterwards."""
+    cluster = _kind_cluster(request, home, name)
+    config = home / f"{name}.yaml"
     config.write_text(json.dumps(cluster_config()))
-    cluster.create(config)
     try:
+        cluster.create(config)
         yield KindBackend(cluster=cluster.name, kubeconfig=Path(cluster.kubeconfig_path))
     finally:
         cluster.delete()
 
 
-def _kind_cluster(request: pytest.FixtureRequest, home: Path) -> KindCluster:
+def _kind_cluster(request: pytest.FixtureRequest, home: Path, name: str) -> KindCluster:
     def program(option: str, name: str) -> Path:
         return Path(request.config.getoption(option) or str(shutil.which(name)))
 
     return KindCluster(
-        "meshdojo-test",
-        home / "kubeconfig",
+        name,
+        home / f"{name}.kubeconfig",
         image=request.config.getoption("kind_image") or os.environ.get("MESHDOJO_KIND_IMAGE"),
         kind_path=program("kind_bin", "kind"),
         kubectl_path=program("kind_kubectl_bin", "kubectl"),

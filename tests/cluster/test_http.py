@@ -274,7 +274,30 @@ async def test_logs(server: Server) -> None:
     assert server.calls[0].query == {"container": "app", "previous": "true", "tailLines": "0"}
 
 
-async def test_everything_that_is_served(server: Server) -> None:
+async def test_everything_that_is_served_is_asked_for_at_once(server: Server) -> None:
+    def resource(name: str, kind: str, scope: str = "Namespaced") -> dict[str, Any]:
+        return {"resource": name, "responseKind": {"kind": kind}, "scope": scope, "verbs": ["list"]}
+
+    def versions(*names: str) -> list[dict[str, Any]]:
+        return [{"version": name, "resources": [resource("things", "Thing")]} for name in names]
+
+    core = {"metadata": {}, "versions": [{"version": "v1", "resources": [resource("nodes", "Node", "Cluster")]}]}
+    server.answer("GET", "/api", {"items": [core]})
+    server.answer(
+        "GET", "/apis", {"items": [{"metadata": {"name": "example.com"}, "versions": versions("v1", "v1b1")}]}
+    )
+    async with server.client() as client:
+        served = await client.discovery.all()
+    assert [(one.name, one.version, one.namespaced) for one in served] == [
+        ("nodes", "v1", False),
+        ("things.example.com", "v1", True),
+    ]
+    assert {call.path for call in server.calls} == {"/api", "/apis"}
+    assert all("APIGroupDiscoveryList" in call.headers["Accept"] for call in server.calls)
+
+
+async def test_everything_that_an_older_server_serves(server: Server) -> None:
+    server.answer("GET", "/api", {"versions": ["v1"]})
     pods = {"name": "pods", "kind": "Pod", "namespaced": True, "verbs": ["list"]}
     server.answer("GET", "/apis", {"groups": [{"name": "example.com"}]})
     server.answer("GET", "/api/v1", {"resources": [pods, {**pods, "name": "pods/log"}]})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from meshdojo.cluster.http import HTTPClient
 from meshdojo.course.course import load_course
 from meshdojo.course.lab import Lab
 from meshdojo.validation import campaign, inventory, setup
-from meshdojo.validation.campaign import COURSE, Campaign, Plan
+from meshdojo.validation.campaign import COURSE, Campaign, Plan, side_by_side, slowest_first
 from meshdojo.validation.report import Report, Step
 
 pytestmark = pytest.mark.anyio
@@ -62,6 +63,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
 
     async def validate(lab: Lab, _backend: object, report: Report, on_step: Any, **_: Any) -> Report:
         world.log.append(lab.id)
+        await asyncio.sleep(0)
         step = Step("reset", "x", 1.0, "no" if lab.id in world.broken else "", report.number)
         report.steps.append(step)
         on_step(step)
@@ -112,6 +114,39 @@ async def test_a_cluster_that_cannot_be_cleared_proves_nothing(world: World) -> 
     reports = await prove(world, Plan().orders(LABS))
     assert world.log == ["remove"]
     assert [(report.lab, report.proven) for report in reports] == [(COURSE, False)]
+
+
+async def test_jobs_side_by_side_prove_each_lab_once(world: World) -> None:
+    campaigns: list[Campaign] = []
+
+    async def job() -> Campaign:
+        campaigns.append(Campaign(FakeBackend()))  # type: ignore[arg-type]
+        return campaigns[-1]
+
+    reports = await side_by_side([job, job], Plan(2).orders(LABS))
+    ids = [lab.id for lab in LABS]
+    assert sorted(world.log) == sorted(["remove"] * 2 * 2 * 2 + ids * 2)
+    assert all(len(campaign.reports) > 1 for campaign in campaigns), "each has work to do"
+    assert {report.lab: len(report.steps) for report in reports} == {COURSE: 8, **dict.fromkeys(ids, 2)}
+    assert all(report.proven for report in reports)
+
+
+async def test_a_job_that_cannot_start_ends_the_others_well(world: World) -> None:
+    async def job() -> Campaign:
+        return Campaign(FakeBackend())  # type: ignore[arg-type]
+
+    async def broken() -> Campaign:
+        raise BackendError("no more room for a cluster")
+
+    with pytest.raises(BackendError, match="no more room"):
+        await side_by_side([job, broken], Plan().orders(LABS))
+    assert world.log == ["remove", *(lab.id for lab in LABS), "remove"]
+
+
+def test_the_lab_that_takes_longest_comes_first() -> None:
+    ids = [lab.id for lab in slowest_first(load_course().labs)]
+    assert sorted(ids) == sorted(lab.id for lab in load_course().labs)
+    assert ids[0] == "install", "it installs Istio again for each solution"
 
 
 def test_orders_follow_from_the_seed() -> None:

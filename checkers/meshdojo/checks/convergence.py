@@ -27,7 +27,7 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,7 +41,8 @@ from meshdojo.cluster.http import HTTPClient
 
 NAMESPACE, PORT = "istio-system", 15014
 DEBOUNCE_SECONDS = 0.1
-POLL_SECONDS = 0.02
+# How often istiod is asked: at once again where it is quick, less often the longer it takes, as each time costs it CPU.
+POLL_SECONDS, PATIENCE, LONGEST_POLL_SECONDS = 0.02, 1.5, 0.2
 LATENESS, LATEST_SECONDS = 2, 2.0
 PATIENT_SECONDS = 90.0  # for who sets labs up and proves them, with nobody waiting for an answer
 KINDS = (
@@ -116,7 +117,7 @@ class Convergence:
     async def _read(self, istiod: Object, stage: _Stage) -> None:
         """Step 1."""
         self._kinds = self._kinds or frozenset(kind["kind"] for kind in await self._page(istiod, "resourcesz"))
-        while True:
+        for pause in _pauses():
             wanted, read = await self._wanted(), versions(await self._page(istiod, "configz"))
             behind: list[tuple[str, ...]] = [*not_read(wanted, read), *await self._endpoints_behind(istiod)]
             if behind:
@@ -125,12 +126,12 @@ class Convergence:
                 stage.text = f"{', '.join(late)} has not written the rules for Services"
             else:
                 return
-            await asyncio.sleep(POLL_SECONDS)
+            await asyncio.sleep(pause)
 
     async def _settled(self, istiod: Object, stage: _Stage) -> None:
         """Steps 2 and 3."""
         quiet = _Quiet(1.5 * debounce_seconds(istiod))
-        while True:
+        for pause in _pauses():
             proxies = await self._proxies(istiod)
             told = all(proxy.synced is not None for proxy in proxies)
             if not told and not await quiet.long_enough(self._updates(istiod)):
@@ -143,7 +144,7 @@ class Convergence:
             if not pending:
                 return
             stage.text = f"{pending[0].name} has not acknowledged {', '.join(pending[0].pending) or 'the latest'}"
-            await asyncio.sleep(POLL_SECONDS)
+            await asyncio.sleep(pause)
 
     async def _proxies(self, istiod: Object) -> list[Proxy]:
         """Those of pods that are there to stay: one that is going (or gone, its stream still open) answers no more."""
@@ -198,6 +199,14 @@ class Convergence:
             return await self._client.pod_get(NAMESPACE, istiod["metadata"]["name"], PORT, f"/debug/{page}")
         except (StatusError, Unreachable) as error:
             raise CannotJudge(f"istiod does not answer /debug/{page}: {error}", "Look at istiod's log.") from error
+
+
+def _pauses() -> Iterator[float]:
+    """Seconds between looks, without end."""
+    pause = POLL_SECONDS
+    while True:
+        yield pause
+        pause = min(PATIENCE * pause, LONGEST_POLL_SECONDS)
 
 
 class _Quiet:

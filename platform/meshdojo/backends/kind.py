@@ -99,13 +99,19 @@ class KindBackend(Backend):
         apps = content_root() / "apps"
         found = load_images(apps)
         present = await run("docker", "exec", f"{self.cluster}-control-plane", "crictl", "images")
-        for image in found.images:
-            if any(_lists(line, image.name, found.tag) for line in present.splitlines()):
-                continue
-            name = f"{image.name}:{found.tag}"
-            progress(f"building and loading {name}")
+        missing = [
+            image
+            for image in found.images
+            if not any(_lists(line, image.name, found.tag) for line in present.splitlines())
+        ]
+        names = [f"{image.name}:{found.tag}" for image in missing]
+        for image, name in zip(missing, names, strict=True):
+            progress(f"building {name}")
             await run("docker", "build", "--quiet", "--target", image.target, "--tag", name, str(apps))
-            await run("kind", "load", "docker-image", "--name", self.cluster, name)
+        if names:
+            progress(f"loading {', '.join(names)}")
+            # All at once: what they have in common, nearly all of them, is loaded once.
+            await run("kind", "load", "docker-image", "--name", self.cluster, *names)
 
     async def reset(self, *namespaces: str) -> None:
         async with HTTPClient.from_kubeconfig(self.kubeconfig) as client:

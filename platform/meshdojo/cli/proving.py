@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
@@ -18,8 +19,10 @@ from meshdojo.course.course import load_course
 from meshdojo.course.lab import Lab
 from meshdojo.embedded import lifecycle
 from meshdojo.errors import UserError
-from meshdojo.validation.campaign import COURSE, Campaign, Plan
-from meshdojo.validation.report import Report, Step, junit, merged, table
+from meshdojo.validation.campaign import COURSE, Campaign, Plan, side_by_side, slowest_first
+from meshdojo.validation.report import Report, Step, junit, table
+
+OWN_ENVIRONMENTS = ("embedded", "kind")
 
 
 @dataclass(frozen=True)
@@ -35,11 +38,12 @@ def prove(names: list[str], where: Where, plan: Plan, folder: Path, junit_file: 
     """Prove the labs with these names (none: all); returns the exit code. Raises UserError."""
     course = load_course()
     labs = [course.lab(name) for name in names] if names else list(course.labs)
-    if where.jobs > 1 and where.backend != "embedded":
+    if where.jobs > 1 and where.backend not in OWN_ENVIRONMENTS:
         raise UserError(
-            "--jobs is for the embedded backend, whose environments cost little; a real cluster has one job"
+            f"--jobs is for backends whose environments meshdojo can make: {' and '.join(OWN_ENVIRONMENTS)}. "
+            f"{where.backend} has one job."
         )
-    orders = plan.orders(labs)
+    orders = plan.orders(slowest_first(labs) if where.jobs > 1 else labs)
     for number, order in enumerate(orders, 1):
         seed = "the course's order" if plan.seed is None else f"seed {plan.seed}"
         err.print(f"pass {number} of {plan.passes} ({seed}): {' '.join(lab.id for lab in order)}", markup=False)
@@ -58,29 +62,31 @@ def prove(names: list[str], where: Where, plan: Plan, folder: Path, junit_file: 
 
 async def _all(where: Where, orders: list[list[Lab]], folder: Path, display: _Display) -> list[Report]:
     if where.jobs == 1:
-        return await _in(open_backend(where.backend, where.instance), orders, folder, display)
-    shares = [[order[number :: where.jobs] for order in orders] for number in range(where.jobs)]
-    jobs = [
-        _in_scratch(f"{where.instance}-job-{number}", share, folder, display)
-        for number, share in enumerate(shares, 1)
-        if any(share)
-    ]
-    return merged([report for reports in await asyncio.gather(*jobs) for report in reports])
+        backend = open_backend(where.backend, where.instance)
+        with display.job(sum(map(len, orders))) as (progress, on_step):
+            await backend.start(progress)
+            return await Campaign(backend, folder, progress, on_step).run(orders)
+    jobs = min(where.jobs, max(map(len, orders)))
+    async with AsyncExitStack() as stack:
+        return await side_by_side(
+            [partial(_in_scratch, stack, where, number, folder, display) for number in range(1, jobs + 1)], orders
+        )
 
 
-async def _in_scratch(instance: str, orders: list[list[Lab]], folder: Path, display: _Display) -> list[Report]:
-    """In an environment of its own, deleted afterwards."""
-    backend = EmbeddedBackend(instance)
-    try:
-        return await _in(backend, orders, folder, display)
-    finally:
+async def _in_scratch(stack: AsyncExitStack, where: Where, number: int, folder: Path, display: _Display) -> Campaign:
+    """One in an environment of its own, which is deleted when the stack is left."""
+    backend = open_backend(where.backend, f"{where.instance}-job-{number}")
+    progress, on_step = stack.enter_context(display.job(None))
+    stack.push_async_callback(_delete, backend)
+    await backend.start(progress)
+    return Campaign(backend, folder, progress, on_step)
+
+
+async def _delete(backend: Backend) -> None:
+    if isinstance(backend, EmbeddedBackend):
         await asyncio.to_thread(lifecycle.delete, backend.instance)
-
-
-async def _in(backend: Backend, orders: list[list[Lab]], folder: Path, display: _Display) -> list[Report]:
-    with display.job(orders) as (progress, on_step):
-        await backend.start(progress)
-        return await Campaign(backend, folder, progress, on_step).run(orders)
+    else:
+        await backend.stop()
 
 
 class _Display:
@@ -98,11 +104,9 @@ class _Display:
         self._progress.stop()
 
     @contextmanager
-    def job(
-        self, orders: Sequence[Sequence[Lab]]
-    ) -> Iterator[tuple[Callable[[str], None], Callable[[Report, Step], None]]]:
-        """What is going on, and what a step's end shows, for one job."""
-        task = self._progress.add_task("starting", total=sum(map(len, orders)))
+    def job(self, labs: int | None) -> Iterator[tuple[Callable[[str], None], Callable[[Report, Step], None]]]:
+        """What is going on, and what a step's end shows, for one job that proves so many labs (None: not known)."""
+        task = self._progress.add_task("starting", total=labs)
         yield (lambda text: self._show(task, text)), (lambda report, step: self._step(task, report, step))
         self._progress.remove_task(task)
 

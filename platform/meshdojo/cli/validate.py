@@ -19,7 +19,8 @@ def validate(
         int | None, typer.Option(metavar="SEED", help="In an order that follows from this number, another each pass.")
     ] = None,
     jobs: Annotated[
-        int, typer.Option(min=1, max=16, help="Share the labs out over so many embedded environments of their own.")
+        int,
+        typer.Option(min=1, max=16, help="Share the labs out over so many environments of their own (embedded, kind)."),
     ] = 1,
     junit_file: Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML to this file.")] = None,
     folder: Annotated[Path, typer.Option("--artifacts", help="Where to put what explains a failure.")] = ARTIFACTS,

@@ -43,6 +43,7 @@ WATCH_SECONDS = 400
 # A connection that died with the network (a laptop that slept) says nothing at all, not even that the watch is over.
 WATCH_SILENCE_SECONDS = WATCH_SECONDS + 20
 NEW_KIND_SECONDS = 10.0
+JSON = "application/json"
 Query = dict[str, str]
 
 
@@ -328,8 +329,10 @@ class HTTPClient(Client):
                 self.discovery.forget(found.group)
             raise
 
-    async def _get_json(self, path: str) -> Object:
-        return await self._json("GET", path, {})
+    async def _get_json(self, path: str, accept: str = JSON) -> Object:
+        async with self._response("GET", path, {}, accept=accept) as response:
+            answer: Object = orjson.loads(await response.read())
+            return answer
 
     async def _json(
         self, method: str, path: str, query: Query, body: Any = None, content_type: str = "application/json"
@@ -354,6 +357,7 @@ class HTTPClient(Client):
         content_type: str = "application/json",
         seconds: float | None = REQUEST_SECONDS,
         silence: float | None = None,
+        accept: str = JSON,
     ) -> AsyncIterator[ClientResponse]:
         """The answer, once its status says success. A refused login is tried again if there may be a new token."""
         from aiohttp import ClientTimeout
@@ -362,7 +366,7 @@ class HTTPClient(Client):
         timeout = ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS, sock_read=silence)
         with _connection_errors(self.access.server):
             for last in (False, True):
-                headers = {**await self._headers(), "Content-Type": content_type}
+                headers = {**await self._headers(), "Content-Type": content_type, "Accept": accept}
                 async with session.request(
                     method,
                     self._url(path),
@@ -401,7 +405,7 @@ class HTTPClient(Client):
 
             # Each watch holds a connection, so the number is not limited.
             connector = TCPConnector(ssl=self.access.tls(), limit=0)
-            headers = {"User-Agent": self._user_agent, "Accept": "application/json"}
+            headers = {"User-Agent": self._user_agent, "Accept": JSON}
             self._session = ClientSession(connector=connector, headers=headers, auto_decompress=True)
         return self._session
 

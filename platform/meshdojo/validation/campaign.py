@@ -6,9 +6,11 @@ between the labs follow one another as they do for a learner, each set up on top
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +19,7 @@ from meshdojo.cluster.errors import ClusterError
 from meshdojo.cluster.http import HTTPClient
 from meshdojo.course.lab import Lab
 from meshdojo.validation import inventory, setup
-from meshdojo.validation.report import Phase, Report, Step
+from meshdojo.validation.report import Phase, Report, Step, merged
 from meshdojo.validation.validate import validate
 
 COURSE = "(all labs)"
@@ -42,6 +44,38 @@ class Plan:
         return order
 
 
+def slowest_first(labs: Sequence[Lab]) -> list[Lab]:
+    """By how long their commands may take: begun last, the slowest one would be waited for by all other jobs."""
+
+    def seconds(lab: Lab) -> float:
+        sections, solutions = (fence for one in lab.sections for fence in one.fences), lab.solutions
+        fences = [*sections, *(fence for solution in solutions for fence in solution.fences)]
+        return sum(fence.timeout for fence in fences if not fence.no_run)
+
+    return sorted(labs, key=seconds, reverse=True)
+
+
+Job = Callable[[], Awaitable["Campaign"]]
+
+
+async def side_by_side(jobs: Sequence[Job], orders: Sequence[Sequence[Lab]]) -> list[Report]:
+    """The labs of each pass shared out: each job takes the next one when it is done with one.
+
+    A job starts a cluster of its own and returns a campaign on it, so that nothing of one lab is seen by another, and
+    who is ready begins. Raises what a job raises, once all have ended.
+    """
+    shared = [deque(order) for order in orders]
+
+    async def run(job: Job) -> list[Report]:
+        return await (await job()).run(orders, shared)
+
+    found = await asyncio.gather(*(run(job) for job in jobs), return_exceptions=True)
+    for one in found:
+        if isinstance(one, BaseException):
+            raise one
+    return merged(report for reports in found if not isinstance(reports, BaseException) for report in reports)
+
+
 class Campaign:
     """Proves labs on one started backend. `reports` has one for each lab, and one for what they leave together."""
 
@@ -58,19 +92,24 @@ class Campaign:
         self._progress = progress
         self._on_step = on_step
 
-    async def run(self, orders: Sequence[Sequence[Lab]]) -> list[Report]:
-        """All passes. A lab that did not hold is not tried again. Raises nothing for what is wrong with a lab."""
-        for number, order in enumerate(orders, 1):
-            await self._once(order, number if len(orders) > 1 else 0)
+    async def run(self, orders: Sequence[Sequence[Lab]], shared: Sequence[deque[Lab]] | None = None) -> list[Report]:
+        """All passes. A lab that did not hold is not tried again. Raises nothing for what is wrong with a lab.
+
+        `shared`: for each pass what is left of it, for all who prove it.
+        """
+        left = shared or [deque(order) for order in orders]
+        for number, (order, rest) in enumerate(zip(orders, left, strict=True), 1):
+            await self._once(order, rest, number if len(orders) > 1 else 0)
         return list(self.reports.values())
 
-    async def _once(self, order: Sequence[Lab], number: int) -> None:
+    async def _once(self, order: Sequence[Lab], rest: deque[Lab], number: int) -> None:
         whole = self._report(COURSE)
         whole.number = number
         before = await self._removed(whole, order, "nothing is there before", None)
         if before is None:
             return
-        for lab in order:
+        while rest:
+            lab = rest.popleft()
             report = self._report(lab.id)
             report.number = number
             if not report.failures:

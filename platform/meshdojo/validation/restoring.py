@@ -23,6 +23,7 @@ from meshdojo.cluster.rollout import is_complete
 from meshdojo.validation import difference
 from meshdojo.validation.state import (
     DEPLOYMENTS,
+    EMPTY,
     ISTIO_SYSTEM,
     NAMESPACES,
     PODS,
@@ -100,7 +101,7 @@ async def restore(client: HTTPClient, wanted: Wanted, progress: Progress) -> Sta
     Raises CannotRestore before anything is changed, BackendError, ClusterError.
     """
     known = wanted.before.namespaces if wanted.before else {}
-    work = _Work(client, wanted, await look(client, known))
+    work = _Work(client, wanted, await look(client, known, everywhere=wanted.owned))
     if wanted.whole:
         work.require_bare_pods()
     await work.namespaces()
@@ -109,12 +110,12 @@ async def restore(client: HTTPClient, wanted: Wanted, progress: Progress) -> Sta
         progress(f"putting back {work.summary}")
     await work.pods()
     changed = work.done or work.deleted
-    live = await settled(client, wanted, await look(client, kinds=work.live.kinds) if changed else work.live)
+    live = await settled(client, wanted, await work.look() if changed else work.live)
     for _ in range(ROUNDS):
         if not (odd := _injected_otherwise(wanted, live.state)):
             break
         await _each(work.delete_pod, odd)
-        live = await settled(client, wanted, await look(client, kinds=work.live.kinds))
+        live = await settled(client, wanted, await work.look())
     return await without_old_replica_sets(client, wanted, live)
 
 
@@ -133,6 +134,10 @@ class _Work:
         self.stale = [
             pod for pod in now.pods if before is None or difference.changed(pod, before.pod(pod.uid), before, now)
         ]
+
+    async def look(self, known: Mapping[str, str] = EMPTY) -> Live:
+        """What there is now, of the kinds that there were."""
+        return await look(self.client, known, self.live.kinds, everywhere=self.wanted.owned)
 
     def require_bare_pods(self) -> None:
         """Raises CannotRestore when a pod is lost that nothing would make again."""
@@ -153,7 +158,7 @@ class _Work:
         if too_many := (self._present() - self.wanted.namespaces) | going:
             self.done += [Key(NAMESPACES, "", name) for name in sorted(too_many)]
             await delete_namespaces(self.client, tuple(sorted(too_many)))
-            self.live = await look(self.client, self.live.state.namespaces)
+            self.live = await self.look(self.live.state.namespaces)
         await _each(self._put_or_make, (key for key in self.wanted.keys if key.resource == NAMESPACES))
 
     def _present(self) -> set[str]:

@@ -138,7 +138,7 @@ def _at_its_place(lab: Lab | None, manifest: Object, error: Exception) -> UserEr
 async def present_state(backend: Backend, client: HTTPClient | None = None) -> State:
     """What is there now. Raises ClusterError."""
     async with connected(backend, client) as client:
-        return (await look(client)).state
+        return (await look(client, everywhere=backend.owned)).state
 
 
 async def return_to(
@@ -229,7 +229,8 @@ async def lab_differences(backend: Backend, lab: Lab) -> list[Difference]:
         if start is None or start.lab != lab.id:
             found = f"lab {start.lab!r} is set up" if start and start.lab else "no lab is set up"
             raise BackendError(f"{found}; 'meshdojo reset {lab.id}' sets {lab.id!r} up")
-        return differences(start.state, (await look(client, start.state.namespaces)).state)
+        now = await look(client, start.state.namespaces, everywhere=backend.owned)
+        return differences(start.state, now.state)
 
 
 async def remove(backend: Backend, lab: Lab, progress: Progress = silent) -> None:

@@ -90,20 +90,29 @@ class State:
 
 @dataclass(frozen=True)
 class Live:
-    """A state, with the objects as the server has them, and the kinds that were looked at."""
+    """A state, with the objects as the server has them, and where was looked: which kinds, how (`look`)."""
 
     state: State
     raw: Mapping[Key, Object]
     kinds: tuple[Resource, ...] = ()
+    everywhere: bool = False
 
 
-async def look(client: HTTPClient, known: Mapping[str, str] = EMPTY, kinds: Sequence[Resource] = ()) -> Live:
+async def look(
+    client: HTTPClient,
+    known: Mapping[str, str] = EMPTY,
+    kinds: Sequence[Resource] = (),
+    *,
+    everywhere: bool = False,
+) -> Live:
     """What there is now. `known`: namespaces (with uid) that are ours even if somebody took their label away.
 
-    `kinds`: those that there are, if that is known. Raises ClusterError.
+    `kinds`: those that there are, if that is known. `everywhere`: each kind is listed once, in all namespaces, which on
+    a cluster of our own takes a third of the requests; elsewhere it may not be ours to see. Raises ClusterError.
     """
     listed, found = await asyncio.gather(client.list(NAMESPACES), _kinds(client, kinds))
-    return await _look(client, [item for item in listed.items if is_ours(item) or _is_known(item, known)], found)
+    namespaces = [item for item in listed.items if is_ours(item) or _is_known(item, known)]
+    return await _look(client, namespaces, found, everywhere)
 
 
 async def _kinds(client: HTTPClient, known: Sequence[Resource]) -> Sequence[Resource]:
@@ -120,20 +129,28 @@ async def look_again(client: HTTPClient, before: Live, only: Collection[str] = (
     listed = await client.list(NAMESPACES)
     namespaces = [item for item in listed.items if _is_known(item, before.state.namespaces)]
     kinds = [kind for kind in before.kinds if kind.name in only] if only else before.kinds
-    return replace(await _look(client, namespaces, kinds), kinds=before.kinds)
+    return replace(await _look(client, namespaces, kinds, before.everywhere), kinds=before.kinds)
 
 
-async def _look(client: HTTPClient, namespaces: list[Object], kinds: Sequence[Resource]) -> Live:
+async def _look(client: HTTPClient, namespaces: list[Object], kinds: Sequence[Resource], everywhere: bool) -> Live:
     names = [item["metadata"]["name"] for item in namespaces]
     istiod = asyncio.create_task(_istiod(client))
     turns = asyncio.Semaphore(AT_ONCE)
-    found = await asyncio.gather(
-        *(_list(client, kind, name, turns) for name in names for kind in kinds if kind.name not in _DERIVED),
-        *(_list(client, kind, ISTIO_SYSTEM, turns) for kind in kinds if kind.group.endswith(".istio.io")),
-    )
+    lists = [
+        *((kind, name) for name in names for kind in kinds if kind.name not in _DERIVED),
+        *((kind, ISTIO_SYSTEM) for kind in kinds if kind.group.endswith(".istio.io")),
+    ]
+    if everywhere:
+        wanted = {(kind.name, name) for kind, name in lists}
+        once = {kind.name: kind for kind, _ in lists}.values()
+        entries = await asyncio.gather(*(_list(client, kind, None, turns) for kind in once))
+        found = [(key, obj) for found in entries for key, obj in found if (key.resource, key.namespace) in wanted]
+    else:
+        entries = await asyncio.gather(*(_list(client, kind, name, turns) for kind, name in lists))
+        found = [entry for entries in entries for entry in entries]
     raw = {Key(NAMESPACES, "", item["metadata"]["name"]): item for item in namespaces}
-    raw.update(entry for entries in found for entry in entries)
-    return Live(_state(raw, await istiod), raw, tuple(kinds))
+    raw.update(found)
+    return Live(_state(raw, await istiod), raw, tuple(kinds), everywhere)
 
 
 def is_ours(namespace: Object) -> bool:
@@ -154,7 +171,7 @@ async def _istiod(client: HTTPClient) -> str:
 
 
 async def _list(
-    client: HTTPClient, kind: Resource, namespace: str, turns: asyncio.Semaphore
+    client: HTTPClient, kind: Resource, namespace: str | None, turns: asyncio.Semaphore
 ) -> list[tuple[Key, Object]]:
     try:
         async with turns:
@@ -163,7 +180,7 @@ async def _list(
         if error.code not in (404, 405):  # gone since discovery spoke of it
             raise
         return []
-    return [(Key(kind.name, namespace, item["metadata"]["name"]), item) for item in listed.items]
+    return [(Key(kind.name, item["metadata"]["namespace"], item["metadata"]["name"]), item) for item in listed.items]
 
 
 def _state(raw: Mapping[Key, Object], istiod: str) -> State:
