@@ -150,15 +150,20 @@ _IN_PODS = ("app", "istiod", "Envoy", "other")
 async def kill_one(environment: Environment, chance: random.Random) -> tuple[str, float]:
     """Kill one process, and wait until all is well: (its kind, seconds)."""
     await asyncio.sleep(chance.random() * 0.2)
-    while not (candidates := victims(environment)):  # noqa: ASYNC110 - other processes are about to change it
-        await asyncio.sleep(0.01)
-    kind = chance.choice(sorted(candidates))
-    pid = chance.choice(candidates[kind])
-    before = await _runs(environment)
-    keeper = keeping.keeper_of(environment)
-    command = " ".join(psutil.Process(pid).cmdline())
-    began = time.perf_counter()
-    os.kill(pid, signal.SIGKILL)
+    while True:
+        before, keeper, candidates = await _runs(environment), keeping.keeper_of(environment), victims(environment)
+        if not candidates:
+            await asyncio.sleep(0.01)
+            continue
+        kind = chance.choice(sorted(candidates))
+        pid = chance.choice(candidates[kind])
+        try:
+            command = " ".join(psutil.Process(pid).cmdline())
+            began = time.perf_counter()
+            os.kill(pid, signal.SIGKILL)
+            break
+        except (psutil.Error, ProcessLookupError):
+            continue  # it has ended by itself
     try:
         await _recovered(environment, kind, pid, keeper, before)
     except TimeoutError:

@@ -163,3 +163,24 @@ def test_a_namespace_takes_everything_with_it(fleet: Kubectl) -> None:
     fleet("delete", "namespace", "short", "--wait", "--timeout=60s")
     assert 'namespaces "short" not found' in fleet("get", "ns", "short", code=1)
     assert fleet("get", "pods", "-n", "short", "-o", "name") == ""
+
+
+def test_a_shell_in_a_pod_of_its_own_reads_what_is_typed(fleet: Kubectl) -> None:
+    typed = "echo one\necho two >&2\nexit 3\n"
+    printed = fleet(
+        "run", "typed", "-i", "--rm", "--restart=Never", "--image=curlimages/curl", "--", "sh", stdin=typed, code=3
+    )
+    assert "two" in printed
+
+
+def test_debug_looks_into_a_pod_with_a_container_that_stays_listed(fleet: Kubectl) -> None:
+    fleet("run", "looked-into", "--image=curlimages/curl", "--", "sleep", "1000")
+    fleet("wait", "--for=condition=Ready", "pod/looked-into", "--timeout=60s")
+    command = ["debug", "looked-into", "-c", "lens", "-i", "--image=curlimages/curl", "--", "sh"]
+    assert "hello from looked-into" in fleet(*command, stdin="echo hello from $(hostname)\nexit\n")
+    shown = fleet("get", "pod", "looked-into", "-o", "jsonpath={.status.ephemeralContainerStatuses[0]['name','ready']}")
+    assert shown == "lens false"
+    assert fleet("get", "pod", "looked-into", "-o", "jsonpath={.status.phase}") == "Running"
+    assert "hello from looked-into" in fleet("logs", "looked-into", "-c", "lens")
+    assert "Ephemeral Containers" in fleet("describe", "pod", "looked-into")
+    fleet("delete", "pod", "looked-into", "--now")

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from meshdojo.cluster.client import Object
 from meshdojo.cluster.errors import StatusError
 from meshdojo.kubelet.images import Image
 
@@ -185,6 +186,65 @@ def test_attach_shows_what_comes_from_now_on(start: Start) -> None:
             async with asyncio.timeout(30):
                 assert await output == "after\n"
                 assert await process.wait() == 0
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("tty", [False, True])
+def test_what_is_typed_reaches_the_container(start: Start, tty: bool) -> None:
+    script = 'read name; echo "hello $name"; read rest || echo no more'
+
+    async def scenario() -> None:
+        async with start() as it:
+            open_input = {"stdin": True, "stdinOnce": True, "tty": tty}
+            await it.pod("web", {"command": ["sh", "-c", script], **open_input}, restartPolicy="Never")
+            await it.ready("web")
+            process = await it.kubelet.attach("default", "web", "c0", stdin=True, tty=tty)
+            output = asyncio.create_task(_text(process.stdout()))
+            await process.resize(120, 40)
+            await process.write_stdin(b"mesh\n")
+            await process.write_stdin(b"\x04") if tty else await process.close_stdin()
+            async with asyncio.timeout(30):
+                # A terminal shows what is typed, and ends its lines in its own way.
+                shown = (await output).replace("\r\n", "\n").replace("^D\b\b", "")
+                assert shown == ("mesh\n" if tty else "") + "hello mesh\nno more\n"
+                assert await process.wait() == 0
+            assert "hello mesh" in await it.logs("web")
+
+    asyncio.run(scenario())
+
+
+def test_an_ephemeral_container_joins_a_pod_and_counts_for_nothing(start: Start) -> None:
+    async def scenario() -> None:
+        async with start() as it:
+            await it.pod("web", FOREVER)
+            await it.ready("web")
+            lens = {"name": "lens", "image": "test/python:1", "command": ["sh", "-c", "echo seen; exit 4"]}
+            patch = {"spec": {"ephemeralContainers": [lens]}}
+            await it.api.patch("pods", "web", patch, "default", type="strategic", subresource="ephemeralcontainers")
+
+            def ended(pod: Object) -> bool:
+                statuses = pod["status"].get("ephemeralContainerStatuses") or ()
+                return any("terminated" in one["state"] for one in statuses)
+
+            pod = await it.until("web", ended)
+            (status,) = pod["status"]["ephemeralContainerStatuses"]
+            assert (status["name"], status["ready"], status["restartCount"]) == ("lens", False, 0)
+            assert status["state"]["terminated"]["exitCode"] == 4
+            assert it.is_ready(pod)
+            assert pod["status"]["phase"] == "Running"
+            assert [one["name"] for one in pod["status"]["containerStatuses"]] == ["c0"]
+            assert await it.logs("web", "lens") == "seen\n"
+            for changed, words in (([], "removed"), ([{**lens, "command": ["true"]}], "changed")):
+                with pytest.raises(StatusError, match=f'existing ephemeral containers "lens" may not be {words}'):
+                    await it.api.patch(
+                        "pods",
+                        "web",
+                        {"spec": {"ephemeralContainers": changed}},
+                        "default",
+                        type="merge",
+                        subresource="ephemeralcontainers",
+                    )
 
     asyncio.run(scenario())
 

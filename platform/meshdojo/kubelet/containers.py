@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import pty
 import secrets
 import signal
 import time
@@ -16,6 +17,7 @@ from meshdojo.cluster.client import Object
 from meshdojo.cluster.errors import ClusterError
 from meshdojo.kubelet import env
 from meshdojo.kubelet.images import Image, InvalidReference
+from meshdojo.kubelet.input import Input
 from meshdojo.kubelet.logs import LogWriter
 from meshdojo.kubelet.probes import Kind as ProbeKind
 from meshdojo.kubelet.probes import ProbeError, Prober, Target, check
@@ -42,6 +44,7 @@ _START_ERROR = (
     "unable to start container process: "
 )
 _START_ERROR_CODE = 128
+_FIELDS = {"main": "containers", "ephemeral": "ephemeralContainers"}
 # As container runtimes set them: no core files, and room for a proxy's connections (as far as the user may).
 _LIMITS = {"core": 0, "nofile": 65536}
 
@@ -58,6 +61,7 @@ class Container:
         self.environment: dict[str, str] = {}
         self.process: Spawned | None = None
         self.log: LogWriter | None = None
+        self.input = Input()
         self.out_of_memory = False
         self.record = Record(self.name, kind, spec["image"], {"waiting": {"reason": "ContainerCreating"}}, spec)
         self._pod = pod
@@ -111,18 +115,13 @@ class Container:
             if self.kind == "init":
                 record.restart_count += 1
             return
+        if self.kind == "ephemeral":
+            record.state = _lost(before)  # never restarted
+            return
         record.restart_count += 1
         record.last_state = before.get("lastState") or {}
         if "running" in state:
-            record.last_state = {
-                "terminated": {
-                    "exitCode": 255,
-                    "reason": "Unknown",
-                    "startedAt": state["running"]["startedAt"],
-                    "finishedAt": now(),
-                    "containerID": before["containerID"],
-                }
-            }
+            record.last_state = _lost(before)
 
     def begin(self) -> asyncio.Task[None]:
         """Run it, with restarts, until its final end."""
@@ -140,6 +139,8 @@ class Container:
         """Whether this exit code is the container's final end."""
         if self.kind == "sidecar":
             return False
+        if self.kind == "ephemeral":
+            return True
         policy = self._pod.restart_policy
         if self.kind == "init":
             return code == 0 or policy == "Never"
@@ -248,6 +249,7 @@ class Container:
             "MESHDOJO_ROOT": str(self.root),
             "MESHDOJO_MOUNTS": ":".join(mounts),
             **({"MESHDOJO_SIDECAR": "1"} if pod.captured(self) else {}),
+            **({"TERM": "xterm"} if self.spec.get("tty") else {}),
         }
 
     # One run
@@ -289,14 +291,9 @@ class Container:
         self.log = LogWriter(self.log_path(self.record.restart_count))
         self._forget_old_logs()
         with contextlib.ExitStack() as descriptors:
-            stdin = os.open(os.devnull, os.O_RDONLY)
-            descriptors.callback(os.close, stdin)
-            ends = [stdin]
-            for stream in ("stdout", "stderr"):
-                reading, writing = os.pipe()
-                descriptors.callback(os.close, writing)
-                self.log.attach(reading, stream)
-                ends.append(writing)
+            ends = self._terminal(self.log) if self.spec.get("tty") else self._pipes(self.log)
+            for end in set(ends):
+                descriptors.callback(os.close, end)
             spec = ProcessSpec(
                 argv=argv,
                 env=self.environment,
@@ -304,11 +301,33 @@ class Container:
                 path=self.image.path,
                 container=self.identity,
                 main=True,
+                tty=bool(self.spec.get("tty")),
                 title=self.name,
                 limits=_LIMITS,
             )
             self.process = await self._pod.runtime.zygote.spawn(spec, *ends)
         return self.process
+
+    def _pipes(self, output: LogWriter) -> list[int]:
+        """The process' standard descriptors."""
+        if self.spec.get("stdin"):
+            stdin, ours = os.pipe()
+            self.input = Input(ours)
+        else:
+            stdin = os.open(os.devnull, os.O_RDONLY)
+        ends = [stdin]
+        for stream in ("stdout", "stderr"):
+            reading, writing = os.pipe()
+            output.attach(reading, stream)
+            ends.append(writing)
+        return ends
+
+    def _terminal(self, output: LogWriter) -> list[int]:
+        """The process' standard descriptors: thrice the same terminal."""
+        ours, theirs = pty.openpty()
+        self.input = Input(os.dup(ours), terminal=True)
+        output.attach(ours, "stdout")
+        return [theirs, theirs, theirs]
 
     def _argv(self) -> list[str]:
         assert self.image is not None
@@ -325,6 +344,7 @@ class Container:
                 path.unlink()
 
     def _start_failed(self, text: str) -> int:
+        self.input.close()
         self._close_log()
         terminated: Object = {
             "exitCode": _START_ERROR_CODE,
@@ -358,6 +378,7 @@ class Container:
         }
         if self.spec.get("terminationMessagePolicy") == "FallbackToLogsOnError" and code and self.log is not None:
             terminated["message"] = self.log.tail()
+        self.input.close()
         self._close_log()
         record.state = {"terminated": terminated}
         record.started = False
@@ -426,7 +447,7 @@ class Container:
         self.record.started = True
         self.started.set()
         readiness, liveness = self.spec.get("readinessProbe"), self.spec.get("livenessProbe")
-        self._readiness_reported(not readiness and self.kind != "init")
+        self._readiness_reported(not readiness and self.kind not in ("init", "ephemeral"))
         if readiness:
             self._probe("Readiness", readiness, self._readiness_reported)
         if liveness:
@@ -517,7 +538,7 @@ class Container:
 
     @property
     def _field_path(self) -> str:
-        return f"spec.{'containers' if self.kind == 'main' else 'initContainers'}{{{self.name}}}"
+        return f"spec.{_FIELDS.get(self.kind, 'initContainers')}{{{self.name}}}"
 
     def _normal(self, reason: str, message: str) -> None:
         self._pod.runtime.recorder.normal(self._pod.object, reason, message, self._field_path)
@@ -535,3 +556,17 @@ def _duration(seconds: float) -> str:
     """As Go prints a duration: 10s, 1m20s, 5m0s."""
     minutes, rest = divmod(int(seconds), 60)
     return f"{minutes}m{rest}s" if minutes else f"{rest}s"
+
+
+def _lost(before: Object) -> Object:
+    """The state of a container whose end nobody saw: the node was not there."""
+    running = (before.get("state") or {}).get("running") or {}
+    return {
+        "terminated": {
+            "exitCode": 255,
+            "reason": "Unknown",
+            "startedAt": running.get("startedAt"),
+            "finishedAt": now(),
+            "containerID": before["containerID"],
+        }
+    }

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import pty
 import signal
-import struct
-import termios
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
+from meshdojo.kubelet.input import Input, ready
 from meshdojo.kubelet.runtime import CommandError, Runtime, command_line
 from meshdojo.kubelet.spawn import ProcessSpec, Spawned, SpawnError
 from meshdojo.kubernetes.node import Process
@@ -49,7 +47,7 @@ class Reading:
             try:
                 return os.read(self._descriptor, _CHUNK)
             except BlockingIOError:
-                await _ready(self._descriptor, reading=True)
+                await ready(self._descriptor, reading=True)
             except OSError:
                 return b""  # a terminal whose last user has gone says EIO
         return b""
@@ -61,59 +59,21 @@ class Reading:
             self._descriptor = -1
 
 
-async def _ready(descriptor: int, *, reading: bool) -> None:
-    loop = asyncio.get_running_loop()
-    ready: asyncio.Future[None] = loop.create_future()
-
-    def wake() -> None:
-        if not ready.done():
-            ready.set_result(None)
-
-    (loop.add_reader if reading else loop.add_writer)(descriptor, wake)
-    try:
-        await ready
-    finally:
-        (loop.remove_reader if reading else loop.remove_writer)(descriptor)
-
-
-async def _write(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        try:
-            view = view[os.write(descriptor, view) :]
-        except BlockingIOError:
-            await _ready(descriptor, reading=False)
-
-
 class ContainerProcess(Process):
     """A command in a container (`kubernetes.node.Process`)."""
 
-    def __init__(self, spawned: Spawned, stdin: int, stdout: int, stderr: int, terminal: int) -> None:
+    def __init__(self, spawned: Spawned, input: Input, stdout: int, stderr: int) -> None:
         self.spawned = spawned
-        self._stdin = stdin
+        self._input = input
         self._stdout = Reading(stdout)
         self._stderr = Reading(stderr) if stderr >= 0 else None
-        self._terminal = terminal
-        if stdin >= 0:
-            os.set_blocking(stdin, False)
-        spawned.exited.add_done_callback(lambda _: self._close_stdin())
+        spawned.exited.add_done_callback(lambda _: input.close())
 
     async def write_stdin(self, data: bytes) -> None:
-        """Pass `data` on; what the process no longer reads is dropped."""
-        if self._stdin >= 0:
-            with contextlib.suppress(OSError):
-                await _write(self._stdin, data)
+        await self._input.write(data)
 
     async def close_stdin(self) -> None:
-        if self._terminal >= 0:
-            await self.write_stdin(b"\x04")
-        else:
-            self._close_stdin()
-
-    def _close_stdin(self) -> None:
-        if self._stdin >= 0:
-            os.close(self._stdin)
-            self._stdin = -1
+        await self._input.end()
 
     def stdout(self) -> AsyncIterator[bytes]:
         return self._stdout.chunks()
@@ -122,9 +82,7 @@ class ContainerProcess(Process):
         return self._stderr.chunks() if self._stderr is not None else _nothing()
 
     async def resize(self, width: int, height: int) -> None:
-        if self._terminal >= 0 and not self.spawned.exited.done():
-            with contextlib.suppress(OSError):
-                fcntl.ioctl(self._terminal, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
+        self._input.resize(width, height)
 
     async def wait(self) -> int:
         return await self.spawned.wait()
@@ -178,7 +136,7 @@ async def _start_with_terminal(runtime: Runtime, spec: ProcessSpec) -> Container
         raise
     finally:
         os.close(theirs)
-    return ContainerProcess(spawned, os.dup(ours), ours, -1, ours)
+    return ContainerProcess(spawned, Input(os.dup(ours), terminal=True), ours, -1)
 
 
 async def _start_with_pipes(runtime: Runtime, spec: ProcessSpec, stdin: bool) -> ContainerProcess:
@@ -200,7 +158,7 @@ async def _start_with_pipes(runtime: Runtime, spec: ProcessSpec, stdin: bool) ->
                 if descriptor >= 0:
                     os.close(descriptor)
             raise
-    return ContainerProcess(spawned, ours[0], ours[1], ours[2], -1)
+    return ContainerProcess(spawned, Input(ours[0]), ours[1], ours[2])
 
 
 async def run_command(runtime: Runtime, container: Container, command: list[str], seconds: float) -> tuple[int, str]:

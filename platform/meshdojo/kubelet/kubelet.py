@@ -253,7 +253,7 @@ class Kubelet:
             ) from error
 
     async def attach(self, namespace: str, pod: str, container: str, *, stdin: bool, tty: bool) -> AttachedProcess:
-        """See `kubernetes.node.Node`. Gives the output from now on; standard input is not connected."""
+        """See `kubernetes.node.Node`. Gives the output from now on."""
         worker = self._worker(namespace, pod)
         return AttachedProcess(self._running(worker, container, "attach"))
 
@@ -324,7 +324,7 @@ def _allow_many_files() -> None:
 
 def _choose(worker: PodWorker) -> StatusError:
     main = " ".join(c.name for c in worker.containers if c.kind == "main")
-    init = " ".join(c.name for c in worker.containers if c.kind != "main")
+    init = " ".join(c.name for c in worker.containers if c.kind in ("init", "sidecar"))
     text = f"a container name must be specified for pod {worker.name}, choose one of: [{main}]"
     return StatusError(400, "BadRequest", text + (f" or one of the init containers: [{init}]" if init else ""))
 
@@ -343,35 +343,44 @@ def _no_log(container: Container, pod: str, previous: bool) -> StatusError:
 
 
 class AttachedProcess(Process):
-    """The main process of a container, as ``kubectl attach`` sees it: its output from now on."""
+    """The main process of a container, as ``kubectl attach`` sees it: its output from now on, and its input."""
 
     def __init__(self, container: Container) -> None:
         self._container = container
         self._process = container.process
+        self._input = container.input
+        self._log = container.log
+        self._listener = container.log.listen() if container.log is not None else None
 
     async def write_stdin(self, data: bytes) -> None:
-        """Containers have no standard input here: what is typed is dropped."""
+        if self._container.spec.get("stdin"):
+            await self._input.write(data)
 
     async def close_stdin(self) -> None:
-        """Nothing to close."""
+        """Its input has ended, where it is for one client only (``stdinOnce``) and no terminal."""
+        if self._container.spec.get("stdinOnce") and not self._container.spec.get("tty"):
+            await self._input.end()
 
-    async def stdout(self) -> AsyncIterator[bytes]:
-        writer = self._container.log
-        if writer is not None:
-            options = LogOptions(follow=True, tail_lines=0)
-            async for line in logs.read(writer.path, writer, options):
-                yield line
+    def stdout(self) -> AsyncIterator[bytes]:
+        return self._output("stdout")
 
-    async def stderr(self) -> AsyncIterator[bytes]:
-        nothing: tuple[bytes, ...] = ()
-        for chunk in nothing:
-            yield chunk
+    def stderr(self) -> AsyncIterator[bytes]:
+        return self._output("stderr")
+
+    async def _output(self, stream: str) -> AsyncIterator[bytes]:
+        if self._listener is not None and self._log is not None:
+            try:
+                while (data := await self._listener.streams[stream].get()) is not None:
+                    yield data
+            finally:
+                self._log.forget(self._listener)
 
     async def resize(self, width: int, height: int) -> None:
-        """There is no terminal."""
+        self._input.resize(width, height)
 
     async def wait(self) -> int:
         return await self._process.wait() if self._process is not None else 0
 
     async def kill(self) -> None:
-        """The client has gone; the container goes on."""
+        """The client has gone; the container goes on, without input if that was for one client only."""
+        await self.close_stdin()

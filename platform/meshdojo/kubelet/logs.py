@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 MAXIMUM_BYTES = 10 * 1024 * 1024
 _LONGEST_LINE = 16 * 1024
 _BATCH = 64 * 1024
+_LONGEST_BACKLOG = 256  # chunks
 
 
 def now() -> str:
@@ -32,6 +33,26 @@ def now() -> str:
     nanoseconds = time.time_ns()
     moment = datetime.fromtimestamp(nanoseconds // 1_000_000_000, UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{nanoseconds % 1_000_000_000:09d}Z"
+
+
+class Listener:
+    """The output of a run from now on, as it comes: by stream, chunk after chunk, None at the end.
+
+    Who does not take what comes loses the newest of it, so that nobody's slowness costs memory.
+    """
+
+    def __init__(self) -> None:
+        self.streams: dict[str, asyncio.Queue[bytes | None]] = {"stdout": asyncio.Queue(), "stderr": asyncio.Queue()}
+
+    def tell(self, stream: str, data: bytes) -> None:
+        """Called by the log for each chunk."""
+        if self.streams[stream].qsize() < _LONGEST_BACKLOG:
+            self.streams[stream].put_nowait(data)
+
+    def end(self) -> None:
+        """Called by the log at its end."""
+        for queue in self.streams.values():
+            queue.put_nowait(None)
 
 
 class LogWriter:
@@ -48,12 +69,25 @@ class LogWriter:
         self._rest = {"stdout": b"", "stderr": b""}
         self._open: dict[int, str] = {}
         self._ended = asyncio.Event()
+        self._listeners: set[Listener] = set()
 
     def attach(self, descriptor: int, stream: str) -> None:
         """Read `descriptor` (a pipe's end) to its end; it is closed then."""
         os.set_blocking(descriptor, False)
         self._open[descriptor] = stream
         asyncio.get_running_loop().add_reader(descriptor, self._readable, descriptor)
+
+    def listen(self) -> Listener:
+        """The output from now on; `forget` it when done."""
+        listener = Listener()
+        self._listeners.add(listener)
+        if self.closed:
+            listener.end()
+        return listener
+
+    def forget(self, listener: Listener) -> None:
+        """Tell it nothing more."""
+        self._listeners.discard(listener)
 
     async def drained(self, seconds: float) -> None:
         """Wait until all that was written has been read: until the pipes are closed, but not longer than `seconds`."""
@@ -71,6 +105,8 @@ class LogWriter:
                 self._append(stream, [rest], b"F")
         self._rest = {"stdout": b"", "stderr": b""}
         self.closed = True
+        for listener in self._listeners:
+            listener.end()
         self._file.close()
         self._changed.set()
 
@@ -94,6 +130,8 @@ class LogWriter:
         if not data:
             self._drop(descriptor)
             return
+        for listener in self._listeners:
+            listener.tell(self._open[descriptor], data)
         self._take(self._open[descriptor], data)
 
     def _drop(self, descriptor: int) -> None:

@@ -86,7 +86,7 @@ class PodWorker:
         names = [other.name for other in self.containers if other.kind != "main"]
         if container.name == SIDECAR_NAME or not self.has_sidecar:
             return False
-        if container.kind == "main":
+        if container.kind in ("main", "ephemeral"):
             return len(self.containers) > 1
         return SIDECAR_NAME in names and names.index(container.name) > names.index(SIDECAR_NAME)
 
@@ -117,8 +117,19 @@ class PodWorker:
     def update(self, pod: Object) -> None:
         """The object changed in the API."""
         self.object = pod
+        self._look_in()
         if pod["metadata"].get("deletionTimestamp"):
             self._deleting.set()
+
+    def _look_in(self) -> None:
+        """Start the ephemeral containers that ``kubectl debug`` has added."""
+        for spec in self.object["spec"].get("ephemeralContainers") or ():
+            if self.container(spec["name"]) is None:
+                self.containers.append(Container(self, spec, "ephemeral"))
+        if self._sandbox and not self._deleting.is_set():
+            for container in self.containers:
+                if container.kind == "ephemeral":
+                    container.begin()
 
     def remove(self) -> None:
         """The object is gone from the API: a forced deletion. Everything ends at once."""
@@ -178,7 +189,8 @@ class PodWorker:
         await self._mount()
         self._sandbox = True
         self.changed()
-        for container in self.containers:
+        self._look_in()
+        for container in list(self.containers):
             if container.kind == "init":
                 await asyncio.wait({container.begin()})  # `wait`, so that a deletion does not cancel it
                 if container.record.exit_code:
@@ -187,6 +199,8 @@ class PodWorker:
                 container.begin()
                 await container.started.wait()
         await asyncio.wait({container.begin() for container in self.containers if container.kind == "main"})
+        visitors = [container for container in self.containers if container.kind == "ephemeral"]
+        await asyncio.gather(*(container.stop(self.grace_seconds) for container in visitors))
         await self._stop_sidecars(self.grace_seconds)
         self.changed()
 
@@ -294,7 +308,7 @@ class PodWorker:
 
 
 def _containers(pod: PodWorker) -> list[Container]:
-    """Init containers and sidecars in order, then the containers; with what an earlier run of the node left."""
+    """Init containers and sidecars in order, then the others; with what an earlier run of the node left."""
     spec = pod.object["spec"]
     found = [
         Container(pod, one, "sidecar" if one.get("restartPolicy") == "Always" else "init")
@@ -306,12 +320,11 @@ def _containers(pod: PodWorker) -> list[Container]:
     main = [Container(pod, one, "main") for one in spec["containers"]]
     for container in main if found else ():
         container.record.state = {"waiting": {"reason": "PodInitializing"}}
+    visitors = [Container(pod, one, "ephemeral") for one in spec.get("ephemeralContainers") or ()]
     status = pod.object.get("status") or {}
-    before = {
-        one["name"]: one
-        for one in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ()))
-    }
-    for container in (*found, *main):
+    kinds = ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses")
+    before = {one["name"]: one for kind in kinds for one in status.get(kind) or ()}
+    for container in (*found, *main, *visitors):
         if container.name in before:
             container.restore(before[container.name])
-    return [*found, *main]
+    return [*found, *main, *visitors]

@@ -11,7 +11,7 @@ from typing import Literal
 
 from meshdojo.cluster.client import Object
 
-Kind = Literal["init", "sidecar", "main"]
+Kind = Literal["init", "sidecar", "main", "ephemeral"]
 
 
 @dataclass
@@ -97,6 +97,9 @@ class Facts:
 def build(pod: Object, records: Sequence[Record], facts: Facts, now: str) -> Object:
     """The PodStatus of `pod`, whose own status only gives the transition times and foreign conditions."""
     before = pod.get("status") or {}
+    ephemeral = [record.status() for record in records if record.kind == "ephemeral"]
+    # What somebody looks in with counts for nothing.
+    records = [record for record in records if record.kind != "ephemeral"]
     generation = pod["metadata"].get("generation", 1)
     phase = "Failed" if facts.failed else phase_of(pod, records)
     status: Object = {
@@ -112,6 +115,8 @@ def build(pod: Object, records: Sequence[Record], facts: Facts, now: str) -> Obj
     init = [record.status() for record in records if record.kind != "main"]
     if init:
         status["initContainerStatuses"] = init
+    if ephemeral:
+        status["ephemeralContainerStatuses"] = ephemeral
     if facts.ip:
         status |= {"podIP": facts.ip, "podIPs": [{"ip": facts.ip}]}
     for name, value in (("reason", facts.reason), ("message", facts.message)):

@@ -23,6 +23,7 @@ from meshdojo.kubernetes.managedfields import track_update
 from meshdojo.kubernetes.requests import Options
 from meshdojo.kubernetes.resources import Catalogue, Resource
 from meshdojo.kubernetes.schema import apply_defaults, decode, validate
+from meshdojo.kubernetes.schema.validation.containers import check_ephemeral_containers
 from meshdojo.kubernetes.selectors import predicate
 from meshdojo.kubernetes.store import Stale, Store
 from meshdojo.kubernetes.strategies.registry import Strategies
@@ -156,7 +157,9 @@ class Registry:
         new = self._prepared_update(resource, strategy, wanted, old, subresource)
         if options.field_manager:
             new = track_update(resource, new, old, options.field_manager, subresource)
-        if subresource not in _INTERNAL:
+        if subresource == "ephemeralcontainers":
+            _require_fit(resource, new, old)
+        elif subresource not in _INTERNAL:
             validate(resource, new, old)
         await self.admission.validate(_attributes("UPDATE", resource, new, old, options, subresource))
         if options.dry_run:
@@ -215,8 +218,15 @@ class Registry:
 
 
 # Subresources through which the cluster itself changes what is otherwise fixed.
-_INTERNAL = ("binding", "finalize")
+_INTERNAL = ("binding", "finalize", "ephemeralcontainers")
 _CRDS = "customresourcedefinitions.apiextensions.k8s.io"
+
+
+def _require_fit(resource: Resource, new: Object, old: Object) -> None:
+    """Raises StatusError 422 for ephemeral containers that cannot be added, or that are missing."""
+    problems = list(check_ephemeral_containers(new["spec"], old["spec"]))
+    if problems:
+        raise errors.invalid_object(resource, old["metadata"]["name"], problems)
 
 
 def _attributes(

@@ -220,7 +220,7 @@ def _builtin() -> list[Resource]:
 
 
 def _core() -> list[Resource]:
-    pod_subresources = "status log exec attach portforward proxy eviction binding"
+    pod_subresources = "status log exec attach portforward proxy eviction binding ephemeralcontainers"
     without_collection = tuple(verb for verb in ALL_VERBS if verb != "deletecollection")
     return [
         _kind("", "v1", "configmaps", "ConfigMap", "cm"),

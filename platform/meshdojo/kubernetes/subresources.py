@@ -1,4 +1,4 @@
-"""scale, eviction, binding, finalize: paths below an object that are not the object itself."""
+"""scale, eviction, binding, finalize, ephemeralcontainers: paths below an object that are not the object itself."""
 
 from __future__ import annotations
 
@@ -35,6 +35,8 @@ class Subresources:
         """Raises StatusError 404, 405."""
         if subresource == "scale" and "scale" in resource.subresources:
             return scale_of(resource, self._api.registry.get(resource, name, namespace))
+        if (resource.storage, subresource) == ("pods", "ephemeralcontainers"):
+            return self._api.registry.get(resource, name, namespace)
         raise errors.unknown_resource()
 
     async def update(
@@ -52,6 +54,9 @@ class Subresources:
             return scale_of(resource, await self._api.registry.update(resource, name, namespace, change, options))
         if subresource == "finalize" and resource.storage == "namespaces":
             return await self._api.registry.update(resource, name, "", modify, options, subresource="finalize")
+        if (resource.storage, subresource) == ("pods", "ephemeralcontainers"):
+            change = _looking_in(modify)
+            return await self._api.registry.update(resource, name, namespace, change, options, subresource=subresource)
         raise errors.unknown_resource()
 
     async def create(
@@ -205,5 +210,23 @@ def _scaling(resource: Resource, modify: Modifier) -> Modifier:
         if not isinstance(replicas, int) or isinstance(replicas, bool):
             raise errors.bad_request(_NOT_A_NUMBER)
         return {**current, "metadata": metadata, "spec": {**current["spec"], "replicas": replicas}}
+
+    return change
+
+
+def _looking_in(modify: Modifier) -> Modifier:
+    """Nothing but the ephemeral containers changes. Source: dropNonEphemeralContainerUpdates of the real server."""
+
+    def change(current: Object) -> Object:
+        wanted = modify(current)
+        spec = {name: value for name, value in current["spec"].items() if name != "ephemeralContainers"}
+        added = (wanted.get("spec") or {}).get("ephemeralContainers")
+        kept = ("name", "namespace", "uid", "resourceVersion")
+        given = {name: value for name, value in (wanted.get("metadata") or {}).items() if name in kept}
+        return {
+            **current,
+            "metadata": {**current["metadata"], **given},
+            "spec": {**spec, **({"ephemeralContainers": added} if added else {})},
+        }
 
     return change

@@ -80,8 +80,8 @@ class _Session:
         work = asyncio.create_task(self._work())
         reading = asyncio.create_task(self._read())
         await asyncio.wait({work, reading}, return_when=asyncio.FIRST_COMPLETED)
-        if not work.done() and self.owned:
-            # The client has gone: nobody reads what the command still writes.
+        if not work.done():
+            # The client has gone: nobody reads what the command still writes, and there is no more input.
             await self.process.kill()
         for task in (work, reading):
             task.cancel()

@@ -81,6 +81,41 @@ def check_containers(path: str, containers: list[Object], pod: PodFacts) -> Iter
         yield from _check_hooks(below, container)
 
 
+# What an ephemeral container may have. Source: allowedEphemeralContainerFields in pkg/apis/core/validation.
+_NOT_EPHEMERAL = ("ports", "livenessProbe", "readinessProbe", "startupProbe", "lifecycle")
+
+
+def check_ephemeral_containers(spec: Object, old: Object) -> Iterator[FieldError]:
+    """Ephemeral containers of a pod spec that exists: they can be added, and nothing else.
+
+    Source: validateEphemeralContainers and ValidatePodEphemeralContainersUpdate in pkg/apis/core/validation.
+    """
+    path, containers = "spec.ephemeralContainers", spec.get("ephemeralContainers") or []
+    others = [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
+    pod = PodFacts(frozenset(one.get("name", "") for one in spec.get("volumes") or ()), bool(spec.get("hostNetwork")))
+    seen, targets = {one["name"] for one in others}, {one["name"] for one in spec.get("containers") or ()}
+    for index, container in enumerate(containers):
+        below = f"{path}[{index}]"
+        yield from _check_common(below, container, pod)
+        if container.get("name"):
+            yield from check_unique(f"{below}.name", container["name"], seen)
+        target = container.get("targetContainerName")
+        if target and target not in targets:
+            yield FieldError.not_found(f"{below}.targetContainerName", target)
+        for field in _NOT_EPHEMERAL:
+            if container.get(field):
+                yield FieldError.forbidden(f"{below}.{field}", "cannot be set for an Ephemeral Container")
+        resources = container.get("resources") or {}
+        if resources.get("limits") or resources.get("requests"):
+            yield FieldError.forbidden(f"{below}.resources", "cannot be set for an Ephemeral Container")
+    now = {one.get("name"): one for one in containers}
+    for was in old.get("ephemeralContainers") or ():
+        words = "removed" if was["name"] not in now else "changed" if now[was["name"]] != was else ""
+        if words:
+            text = f'existing ephemeral containers "{was["name"]}" may not be {words}\n'
+            yield FieldError.forbidden(path, text)
+
+
 def check_init_containers(
     path: str, inits: list[Object], containers: list[Object], pod: PodFacts
 ) -> Iterator[FieldError]:
