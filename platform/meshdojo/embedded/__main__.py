@@ -1,8 +1,8 @@
-"""The cluster process: ``python -m meshdojo.embedded ENVIRONMENT REPORT_FD tied|free [KEEPER_PIDFD]``.
+"""The cluster process: ``python -m meshdojo.embedded ENVIRONMENT REPORT_FD tied|free [KEEPER_PIDFD LISTENER]``.
 
 Reports over the file descriptor as `lifecycle` describes; logs to standard error. A tied one stops when its standard
-input ends, which is when the process that started it is gone. With a keeper's descriptor it was started by that keeper,
-in the place of one that died.
+input ends, which is when the process that started it is gone. With a keeper's descriptors it was started by that
+keeper, in the place of one that died, whose listening socket it takes over.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ import json
 import logging
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
 
 from meshdojo.course.errors import CourseError
 from meshdojo.embedded import keeping, lifecycle
@@ -25,6 +27,14 @@ from meshdojo.embedded.errors import EmbeddedError
 from meshdojo.kubernetes.journal import JournalError
 
 log = logging.getLogger("meshdojo.embedded")
+
+
+@dataclass(frozen=True)
+class Keeper:
+    """Who has started this process: its pid with a pidfd of it, and the listening socket that it holds."""
+
+    process: tuple[int, int]
+    listener: socket.socket
 
 
 class Reporter:
@@ -40,7 +50,7 @@ class Reporter:
             os.write(self._descriptor, json.dumps({"event": event, "text": text}).encode() + b"\n")
 
 
-async def serve(environment: Environment, ready: Callable[[], None], kept: keeping.Kept, *, tied: bool) -> None:
+async def serve(environment: Environment, ready: Callable[[], None], keeper: Keeper | None, *, tied: bool) -> None:
     """Run the cluster until SIGTERM or SIGINT, or the end of standard input. `ready` is called when it answers."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -49,7 +59,9 @@ async def serve(environment: Environment, ready: Callable[[], None], kept: keepi
     if tied:
         # Nothing is ever written there: readable means that it has ended.
         loop.add_reader(sys.stdin.fileno(), stopping.set)
-    async with Cluster(environment, environment.prepare()), kept:
+    listener = environment.prepare(keeper.listener if keeper else None)
+    kept = keeping.Kept(environment, listener, tied=tied, keeper=keeper.process if keeper else None)
+    async with Cluster(environment, listener), kept:
         ready()
         log.info("ready: %s", environment.server)
         await stopping.wait()
@@ -66,7 +78,7 @@ def main() -> int:
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     try:
-        _run(Environment.named(name), reporter, tied=tie == "tied", keeper=int(keeper[0]) if keeper else None)
+        _run(Environment.named(name), reporter, tied=tie == "tied", inherited=[int(one) for one in keeper])
     except (EmbeddedError, CourseError, JournalError) as error:
         log.error("%s", error)
         reporter.send("failed", str(error))
@@ -74,22 +86,24 @@ def main() -> int:
     return 0
 
 
-def _run(environment: Environment, reporter: Reporter, *, tied: bool, keeper: int | None) -> None:
+def _run(environment: Environment, reporter: Reporter, *, tied: bool, inherited: list[int]) -> None:
     with ExitStack() as start:
-        known = None
-        if keeper is not None:
+        keeper = None
+        if inherited:
             start.enter_context(lifecycle.starting(environment))
             pid = keeping.begin(environment)
             if pid is None:
                 log.info("stopped, or started by somebody else, meanwhile: nothing to do")
                 return
-            known = (pid, keeper)
+            watched, listener = inherited
+            os.set_inheritable(listener, False)
+            keeper = Keeper((pid, watched), socket.socket(fileno=listener))
 
         def ready() -> None:
             start.close()
             reporter.send("ready")
 
-        asyncio.run(serve(environment, ready, keeping.Kept(environment, tied=tied, keeper=known), tied=tied))
+        asyncio.run(serve(environment, ready, keeper, tied=tied))
 
 
 if __name__ == "__main__":

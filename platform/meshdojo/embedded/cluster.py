@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 from meshdojo.cluster.informer import Informers
 from meshdojo.course.content import content_root
 from meshdojo.embedded.environment import API_PORT, Environment
-from meshdojo.embedded.images import known_images, preloaded_modules
+from meshdojo.embedded.images import known_images, later_modules, preloaded_modules
 from meshdojo.embedded.userimages import UserImages
 from meshdojo.kubelet.images import ImageTable
 from meshdojo.kubelet.kubelet import NODE_NAME, Kubelet
@@ -53,6 +53,7 @@ class Cluster:
             environment.run,
             ImageTable(known_images(apps), more=UserImages(environment.images).usable),
             preload=preloaded_modules(apps),
+            later=later_modules(),
             informers=self._informers,
             events=self._controllers.events,
         )

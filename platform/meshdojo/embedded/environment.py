@@ -115,15 +115,16 @@ class Environment:
         """The API server's URL."""
         return f"https://{self.block.node}:{API_PORT}"
 
-    def prepare(self) -> socket.socket:
+    def prepare(self, listener: socket.socket | None = None) -> socket.socket:
         """Create what is missing, and claim the block: the listening socket of the API server, bound.
 
-        Raises `EmbeddedError` when the address is in use or a file cannot be written.
+        `listener` is that of a process that is no more, and was kept. Raises `EmbeddedError` when the address is in use
+        or a file cannot be written.
         """
         directories.private(self.state)
         directories.private(self.run.parent)
         directories.private(self.run)
-        listener = self._claim()
+        listener = listener or self._claim()
         block = self.block
         write_serving_certificate(self.state, [str(block.node), "127.0.0.1", str(block.services[1])])
         self._write_kubeconfig()

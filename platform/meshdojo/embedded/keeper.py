@@ -1,7 +1,8 @@
-"""The keeper: ``python -m meshdojo.embedded.keeper NAME STATE PIDFD tied|free``.
+"""The keeper: ``python -m meshdojo.embedded.keeper NAME STATE PIDFD LISTENER tied|free``.
 
 Starts the cluster process again when it dies unasked; `keeping` says how the two belong together. PIDFD is an inherited
-descriptor of the cluster process. Standard input is what a tied cluster is tied to; at its end the keeper ends as well.
+descriptor of the cluster process, LISTENER that of its listening socket. Standard input is what a tied cluster is tied
+to; at its end the keeper ends as well.
 
 It lives as long as the cluster and does nothing: hence no imports but the smallest (some 6 MB in all).
 """
@@ -53,10 +54,11 @@ class Patience:
 class Keeper:
     """Watches one cluster process, and the ones that it starts in its place."""
 
-    def __init__(self, name: str, state: str, watched: int, *, tied: bool) -> None:
+    def __init__(self, name: str, state: str, watched: int, listener: int, *, tied: bool) -> None:
         self._name = name
         self._state = state
         self._watched = watched
+        self._listener = listener
         self._tied = tied
         self._reports: int | None = None
         self._child: subprocess.Popen[bytes] | None = None
@@ -118,9 +120,9 @@ class Keeper:
         self._child = subprocess.Popen(
             [
                 *(sys.executable, "-m", "meshdojo.embedded", self._name, str(writing)),
-                *("tied" if self._tied else "free", str(own)),
+                *("tied" if self._tied else "free", str(own), str(self._listener)),
             ],
-            pass_fds=(writing, own),
+            pass_fds=(writing, own, self._listener),
             start_new_session=True,
         )
         os.close(writing)
@@ -137,8 +139,8 @@ class Keeper:
 
 def main() -> None:
     """The program."""
-    name, state, watched, tie = sys.argv[1:]
-    Keeper(name, state, int(watched), tied=tie == "tied").run()
+    name, state, watched, listener, tie = sys.argv[1:]
+    Keeper(name, state, int(watched), int(listener), tied=tie == "tied").run()
 
 
 if __name__ == "__main__":

@@ -5,6 +5,9 @@ descriptor of the kernel's that becomes readable when a process has ended, howev
 A kill -9 of either is so healed at once. Nobody watches when both are killed in the same moment: the next
 ``meshdojo up`` heals that.
 
+The keeper holds the API server's listening socket, too, and hands it to the process that it starts: who connects in
+between waits a moment instead of being refused, and nobody else can take the address.
+
 What is wanted is said by the file `Environment.keeper_file`, which names the keeper. Nobody starts anything without
 having found the right name in it, under its lock: to take the file away is to end it all (`forget`).
 """
@@ -16,6 +19,7 @@ import contextlib
 import fcntl
 import logging
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -70,11 +74,20 @@ def begin(environment: Environment) -> int | None:
 class Kept:
     """In the cluster process: has a keeper, as long as this context lasts; leaving it is an orderly end.
 
-    `keeper` is the pid of the one that there is, and a pidfd of it, which is closed here.
+    `keeper` is the pid of the one that there is, and a pidfd of it, which is closed here. `listener` is what it holds.
     """
 
-    def __init__(self, environment: Environment, *, tied: bool, keeper: tuple[int, int] | None = None) -> None:
+    def __init__(
+        self,
+        environment: Environment,
+        listener: socket.socket,
+        *,
+        tied: bool,
+        keeper: tuple[int, int] | None = None,
+    ) -> None:
         self._environment = environment
+        # A copy, since the server closes its own first when it stops.
+        self._listener = listener.dup()
         self._tied = tied
         self._keeper = keeper
         self._child: subprocess.Popen[bytes] | None = None
@@ -92,6 +105,7 @@ class Kept:
 
     async def __aexit__(self, *_: object) -> None:
         self._unwatch()
+        self._listener.close()
         await asyncio.to_thread(forget, self._environment)
 
     def _start(self) -> tuple[int, int]:
@@ -100,10 +114,10 @@ class Kept:
             self._child = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "meshdojo.embedded.keeper"),
-                    *(self._environment.name, str(self._environment.state), str(own)),
+                    *(self._environment.name, str(self._environment.state), str(own), str(self._listener.fileno())),
                     "tied" if self._tied else "free",
                 ],
-                pass_fds=(own,),
+                pass_fds=(own, self._listener.fileno()),
                 start_new_session=True,
             )
         finally:

@@ -16,6 +16,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -25,6 +26,8 @@ from meshdojo.embedded.errors import NotRunning, StartFailed
 from meshdojo.embedded.processes import ProcessName
 
 Report = Callable[[str], None]
+# A keeper that has not started a dead cluster process again by then never will.
+HEALING_SECONDS = 30.0
 
 
 def running(environment: Environment) -> ProcessName | None:
@@ -40,11 +43,16 @@ def start(environment: Environment, report: Report = lambda text: None, *, tied:
     it was there (a second ``up`` joins the first). Raises `StartFailed`.
     """
     directories.private(environment.state)
-    with starting(environment):
-        if running(environment):
-            return False
-        _spawn(environment, report, tied)
-        return True
+    patience = time.monotonic() + HEALING_SECONDS
+    while True:
+        with starting(environment):
+            if running(environment):
+                return False
+            if keeping.keeper_of(environment) is None or time.monotonic() > patience:
+                keeping.forget(environment)
+                _spawn(environment, report, tied)
+                return True
+        time.sleep(0.02)  # the keeper is about to start it
 
 
 def stop(environment: Environment) -> bool:

@@ -46,8 +46,9 @@ class Kubelet:
     """The only node of an embedded cluster.
 
     `run_directory` is the environment's private, short directory; `images` all images that exist; `preload` the
-    modules that the zygote imports before it forks; `environment` variables that every container gets. `informers` and
-    `events` may be shared with others in the process (who start and stop them).
+    modules that the zygote imports before it forks, `later` those that it imports when idle; `environment` variables
+    that every container gets. `informers` and `events` may be shared with others in the process (who start and stop
+    them).
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Kubelet:
         *,
         node_name: str = NODE_NAME,
         preload: Sequence[str] = (),
+        later: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
         informers: Informers | None = None,
         events: Events | None = None,
@@ -73,7 +75,7 @@ class Kubelet:
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
         self._zygote_began = 0.0
-        self.zygote = Zygote(run_directory / "processes", preload=preload, died=self._zygote_died)
+        self.zygote = Zygote(run_directory / "processes", preload=preload, later=later, died=self._zygote_died)
         slices = self._informers.of("endpointslices.discovery.k8s.io")
         self.resolver = Resolver(block, self._services, slices)
         self.node_ports = NodePorts(self.zygote, self.resolver, self._services, slices, str(block.node))

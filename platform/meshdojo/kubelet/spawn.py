@@ -72,6 +72,8 @@ class Spawned:
 class Zygote:
     """Starts processes for one kubelet. `preload` are modules that programs use, imported once, before the first fork.
 
+    `later` are some that it imports when there is nothing to do.
+
     `died` is called when the zygote process itself ends unasked.
     """
 
@@ -80,10 +82,12 @@ class Zygote:
         process_file: Path,
         *,
         preload: Sequence[str] = (),
+        later: Sequence[str] = (),
         died: Callable[[], None] | None = None,
     ) -> None:
         self._process_file = process_file
-        self._preload = preload
+        self._preload = (*OWN_MODULES, *preload)
+        self._later = later
         self._died = died
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
@@ -119,7 +123,10 @@ class Zygote:
         module = [sys.executable, "-m", "meshdojo.kubelet.zygote"]
         with theirs:
             self._process = subprocess.Popen(
-                [*module, str(theirs.fileno()), str(self._process_file), ",".join((*OWN_MODULES, *self._preload))],
+                [
+                    *(*module, str(theirs.fileno()), str(self._process_file)),
+                    *(",".join(self._preload), ",".join(self._later)),
+                ],
                 stdin=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(),),
                 start_new_session=True,

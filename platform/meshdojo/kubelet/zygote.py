@@ -1,6 +1,7 @@
 """The zygote: a warm, single-threaded process that forks every process of every pod.
 
-``python -m meshdojo.kubelet.zygote DESCRIPTOR PROCESS_FILE MODULE,MODULE...``, started by `meshdojo.kubelet.spawn`.
+``python -m meshdojo.kubelet.zygote DESCRIPTOR PROCESS_FILE MODULE,… MODULE,…``, started by `meshdojo.kubelet.spawn`,
+with the modules to import before anything else, and those to import one by one when there is nothing to do.
 Requests come over the control socket (`frames`):
 
 * ``{"start": id, "argv": [...], "env": {...}, "cwd": str, "path": [...], "container": str, "main": bool, "tty": bool,
@@ -29,6 +30,7 @@ import ssl
 import sys
 import time
 import traceback
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -40,6 +42,8 @@ from meshdojo.kubelet.runner import programs
 _PR_SET_PDEATHSIG, _PR_SET_NAME, _PR_SET_CHILD_SUBREAPER = 1, 15, 36  # linux/prctl.h
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _TIOCSCTTY = 0x540E
+# So long without a request: time to import what somebody will need later.
+_IDLE_MILLISECONDS = 150
 
 
 @dataclass
@@ -54,8 +58,9 @@ class Child:
 class Zygote:
     """The loop: requests in, forks, exits out."""
 
-    def __init__(self, control: socket.socket, process_file: Path) -> None:
+    def __init__(self, control: socket.socket, process_file: Path, later: Sequence[str] = ()) -> None:
         self._control = control
+        self._later = list(later)
         self._file = ProcessFile(process_file)
         self._mark = os.environ.get(MARK, "")
         self._children: dict[int, Child] = {}
@@ -80,7 +85,10 @@ class Zygote:
         poll.register(self._control, select.POLLIN)
         poll.register(self._wake, select.POLLIN)
         while True:
-            ready = {descriptor for descriptor, _ in poll.poll()}
+            ready = {descriptor for descriptor, _ in poll.poll(_IDLE_MILLISECONDS if self._later else None)}
+            if not ready:
+                _preload([self._later.pop(0)])
+                _freeze()
             if self._wake in ready:
                 with contextlib.suppress(BlockingIOError):
                     os.read(self._wake, 4096)
@@ -296,22 +304,27 @@ def _preload(modules: list[str]) -> None:
             importlib.import_module(module)
         except Exception as error:
             sys.stderr.write(f"zygote: cannot preload {module}: {error}\n")
-    # OpenSSL's own start costs each process that makes a TLS context (every httpx client does) 3 MB, unless done here.
-    ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def _freeze() -> None:
+    """What is there now is shared by all children: no collection of garbage may touch it."""
+    gc.collect()
+    gc.freeze()
 
 
 def main() -> None:
     """The program."""
-    descriptor, process_file, modules = int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+    descriptor, process_file, modules, later = int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], sys.argv[4]
     gc.disable()
     runner.install()
     _preload([module for module in modules.split(",") if module])
-    gc.collect()
-    gc.freeze()
+    # OpenSSL's own start costs each process that makes a TLS context (every httpx client does) 3 MB, unless done here.
+    ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    _freeze()
     control = socket.socket(fileno=descriptor)
     control.setblocking(True)
     os.set_inheritable(descriptor, False)
-    Zygote(control, process_file).run()
+    Zygote(control, process_file, [module for module in later.split(",") if module]).run()
 
 
 if __name__ == "__main__":
