@@ -168,6 +168,20 @@ async def test_customers(mesh: Any) -> None:
     judged(broken, f"{mtls.SERVED.design.requests - 2} of {mtls.SERVED.design.requests} requests got no good answer.")
 
 
+async def test_connections_from_before_the_rules_are_used_up_first(mesh: Any) -> None:
+    made, asked = mesh(), []
+    measure = made.measure
+
+    async def first_meets_the_end_of_a_connection(request: Any) -> Any:
+        asked.append(request.requests)
+        made._fates["outside"] = {request.url: BROKEN} if len(asked) == 1 else {}
+        return await measure(request)
+
+    made.measure = first_meets_the_end_of_a_connection
+    judged(await mtls.customers(made), "")
+    assert asked == [mtls.USED_UP, mtls.SERVED.design.requests]
+
+
 def policy(mode: Any, name: Any = "default", created: Any = "2026-01-01T00:00:00Z", **labels: Any) -> Any:
     spec = {"mtls": {"mode": mode}} if mode else {}
     if labels:

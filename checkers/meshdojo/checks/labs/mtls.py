@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from meshdojo.checks.measurement import Request
@@ -27,6 +28,7 @@ CERTIFICATE = "x-forwarded-client-cert"
 QUESTIONS = 6
 # One customer in ten who gets an error is missed once in 1,000; a mesh without errors is never refused.
 SERVED = Proportion("web", right=1, below=0.9)
+USED_UP = 40
 
 
 def url(service: str) -> str:
@@ -103,6 +105,9 @@ async def fleet_strict(mesh: Mesh) -> Outcome:
 async def customers(mesh: Mesh) -> Outcome:
     await require_lab(mesh)
     request = Request(f"{GATEWAY_URL}/api/vehicles", SERVED.design.requests, count_by="json:service", concurrency=4)
+    # Connections between the sidecars that are older than the rules are closed by them, each with its next answer, and a
+    # request may meet that end (one in some hundreds, on kind). They are used up first, by requests that do not count.
+    await mesh.measure(replace(request, requests=USED_UP))
     measured = await mesh.measure(request)
     return unanswered(measured) or Pass(f"{measured.requests} requests through the gateway, each answered")
 
