@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import TypeVar
 
 from meshdojo.backends.base import MANAGED_LABEL, MANAGED_VALUE, BackendError, Progress
@@ -47,6 +48,7 @@ READY_SECONDS = 180.0
 # Long enough for a proxy to say good-bye; nobody's requests are under way.
 GRACE_SECONDS = 1
 ATTEMPTS = 5
+POLL_SECONDS, PATIENCE, LONGEST_POLL_SECONDS, SELDOM = 0.05, 1.3, 0.3, 8
 # Pods whose label of injection came a moment too late are made once more, and no more often than this.
 ROUNDS = 3
 _WORKLOADS = frozenset({DEPLOYMENTS, "statefulsets.apps", "daemonsets.apps", "jobs.batch", "cronjobs.batch", PODS})
@@ -311,29 +313,33 @@ async def settled(client: HTTPClient, wanted: Wanted, live: Live) -> Live:
 
     `live`: what there is, as far as it is known.
     """
-    late: list[str] = []
-    # What takes time. The rest is looked at once more in the end: a real API server takes a while for all its kinds.
-    slow = _WORKLOADS | {REPLICA_SETS} | {key.resource for key in wanted.keys}
+    late, pause, only = [], POLL_SECONDS, frozenset[str]()
     try:
         async with asyncio.timeout(READY_SECONDS):
-            whole = True
-            while True:
-                while late := [*_late(live, wanted), *await _late_elsewhere(client, wanted)]:
+            for number in count(1):
+                if not only:  # everything was looked at
+                    slow = _WORKLOADS & {key.resource for key in live.raw} | {DEPLOYMENTS, REPLICA_SETS, PODS}
+                late = [*_late(live, wanted, only), *await _late_elsewhere(client, wanted)]
+                if not late and not only:
+                    break
+                if late:
                     await _hurry(client, live, wanted)
-                    await asyncio.sleep(0.1)  # several kinds at once: a watch for each would cost more than this
-                    live, whole = await look_again(client, live, slow), False
-                if whole:
-                    return live
-                live, whole = await look_again(client, live), True
+                    await asyncio.sleep(pause)  # several kinds at once: a watch for each would cost more than this
+                    pause = min(PATIENCE * pause, LONGEST_POLL_SECONDS)
+                # As long as these take, the rest is seldom looked at: a real API server takes a while for it.
+                only = slow if late and number % SELDOM else frozenset()
+                live = await look_again(client, live, only)
     except TimeoutError:
         where = sorted(wanted.namespaces)[0] if wanted.namespaces else "default"
         why = f"kubectl describe pods -n {where}"
         raise BackendError(f"not ready after {READY_SECONDS:g} s: {', '.join(late)}. Why: {why}") from None
+    return live
 
 
-def _late(live: Live, wanted: Wanted) -> list[str]:
-    """What is not yet as it is to stay."""
-    late = [str(key) for key in wanted.keys if key not in live.raw and key.namespace in wanted.namespaces]
+def _late(live: Live, wanted: Wanted, only: Collection[str] = ()) -> list[str]:
+    """What is not yet as it is to stay; `only`: of these resources, as nothing is known of others."""
+    keys = [key for key in wanted.keys if not only or key.resource in only]
+    late = [str(key) for key in keys if key not in live.raw and key.namespace in wanted.namespaces]
     uids = {obj["metadata"]["uid"] for obj in live.raw.values()}
     ready = Counter((pod.namespace, pod.controller) for pod in live.state.pods if pod.ready)
     for key, obj in live.raw.items():

@@ -105,8 +105,8 @@ async def fleet_strict(mesh: Mesh) -> Outcome:
 async def customers(mesh: Mesh) -> Outcome:
     await require_lab(mesh)
     request = Request(f"{GATEWAY_URL}/api/vehicles", SERVED.design.requests, count_by="json:service", concurrency=4)
-    # Connections between the sidecars that are older than the rules are closed by them, each with its next answer, and a
-    # request may meet that end (one in some hundreds, on kind). They are used up first, by requests that do not count.
+    # Connections between the sidecars that are older than the rules are closed by them, each with its next answer, and
+    # a request may meet that end (one in some hundreds on kind). They are used up first, by requests that do not count.
     await mesh.measure(replace(request, requests=USED_UP))
     measured = await mesh.measure(request)
     return unanswered(measured) or Pass(f"{measured.requests} requests through the gateway, each answered")
