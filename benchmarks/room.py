@@ -44,6 +44,7 @@ class Room:
         self.reports: list[float] = []
         self.delays: list[float] = []
         self.sent: dict[str, float] = {}
+        self.opened = 0
         self.acknowledged = 0
         self.failures: list[str] = []
 
@@ -155,7 +156,11 @@ async def _seat(http: aiohttp.ClientSession, code: str, number: int) -> Seat:
 async def follow_page(http: aiohttp.ClientSession, seat: Seat, room: Room) -> None:
     """A learner's page: its live stream; each attempt is known by the number in its reason."""
     async with http.get(f"{_site()}/live?lab={LAB}", cookies=seat.cookies) as answer:
+        first = True
         async for line in answer.content:
+            if first and line.startswith(b"data: "):
+                first = False
+                room.opened += 1
             if b"attempt-" in line and line.startswith(b"data: "):
                 arrived = time.perf_counter()
                 for name in re.findall(rb"attempt-\d+-\d+", line):
@@ -164,11 +169,14 @@ async def follow_page(http: aiohttp.ClientSession, seat: Seat, room: Room) -> No
                         room.delays.append((arrived - sent) * 1000)
 
 
-async def drain(http: aiohttp.ClientSession, path: str, **options: Any) -> None:
+async def drain(http: aiohttp.ClientSession, room: Room, path: str, **options: Any) -> None:
     """A stream that somebody reads."""
     async with http.get(f"{_site()}{path}", **options) as answer:
-        async for _line in answer.content:
-            pass
+        first = True
+        async for line in answer.content:
+            if first and line.startswith(b"data: "):
+                first = False
+                room.opened += 1
 
 
 async def report(http: aiohttp.ClientSession, seat: Seat, room: Room, tasks: list[str]) -> None:
@@ -220,11 +228,18 @@ async def measure(options: argparse.Namespace, folder: str) -> dict[str, Any]:
         seats, owner, workshop, tasks = await arranged(http, options.learners)
         before = process.memory_full_info().pss
         streams = [asyncio.create_task(follow_page(http, seat, room)) for seat in seats]
-        streams += [asyncio.create_task(drain(http, f"/workshops/{workshop}/live", cookies=owner))]
+        streams += [asyncio.create_task(drain(http, room, f"/workshops/{workshop}/live", cookies=owner))]
         for seat in seats:
             headers = {"Authorization": f"Bearer {seat.token}"}
-            streams.append(asyncio.create_task(drain(http, "/api/v1/desk/stream", headers=headers)))
+            streams.append(asyncio.create_task(drain(http, room, "/api/v1/desk/stream", headers=headers)))
+        opening = time.perf_counter()
+        while room.opened < len(streams):
+            await at_rate(options.attempts, 1, lambda: report(http, random.choice(seats), room, tasks))
+        opening = time.perf_counter() - opening
+        at_opening = room.reports
         await asyncio.sleep(options.settle)
+        room.reports, room.delays = [], []
+        room.sent.clear()
         used = process.cpu_times()
         begun = time.perf_counter()
         page = f"{_site()}/labs/{LAB}"
@@ -248,7 +263,9 @@ async def measure(options: argparse.Namespace, folder: str) -> dict[str, Any]:
     return {
         "learners": options.learners,
         "open streams": len(streams),
-        "attempts sent, acknowledged, kept": [len(room.reports), room.acknowledged, kept],
+        "seconds until all streams had their first state": round(opening, 1),
+        "report acknowledged meanwhile, ms": spread(at_opening),
+        "attempts sent, acknowledged, kept": [len(at_opening) + len(room.reports), room.acknowledged, kept],
         "attempts lost": room.acknowledged - kept,
         "attempts whose page never showed them (a later one of the task took their place)": len(room.sent),
         "failures": room.failures[:3],

@@ -12,11 +12,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 DIST = HERE / "meshdojo" / "web" / "static" / "dist"
 STAMP = DIST / ".built-from"
+LOCK = HERE / ".build.lock"
 
 
 class BuildError(Exception):
@@ -26,17 +28,39 @@ class BuildError(Exception):
 def build(*, force: bool = False, check: bool = False) -> bool:
     """Install the locked packages and build; returns whether anything had to be done.
 
-    `check` also runs the TypeScript compiler over the sources. Raises `BuildError`.
+    `check` also runs the TypeScript compiler over the sources. Of several that are started side by side one builds,
+    and the others find what it has built. Raises `BuildError`.
     """
     digest = _digest()
-    if not force and not check and STAMP.is_file() and STAMP.read_text() == digest:
+    if not force and not check and _is_built(digest):
         return False
-    _npm("ci", "--ignore-scripts", *([] if check else ["--omit=dev"]))
-    if check:
-        _npm("run", "--silent", "check")
-    _npm("run", "--silent", "build")
-    STAMP.write_text(digest)
+    with _alone():
+        if not force and not check and _is_built(digest):
+            return False
+        STAMP.unlink(missing_ok=True)
+        _npm("ci", "--ignore-scripts", *([] if check else ["--omit=dev"]))
+        if check:
+            _npm("run", "--silent", "check")
+        _npm("run", "--silent", "build")
+        STAMP.write_text(digest)
     return True
+
+
+def _is_built(digest: str) -> bool:
+    return STAMP.is_file() and STAMP.read_text() == digest
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Wait until nobody else builds in this checkout: npm and the build both begin by emptying a folder."""
+    try:
+        import fcntl
+    except ModuleNotFoundError:  # Windows has no flock: there nobody may build twice at a time
+        yield
+        return
+    with open(LOCK, "a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _sources() -> Iterator[Path]:

@@ -34,7 +34,7 @@ BROWSER_FLAGS = [
 ]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def anyio_backend() -> str:
     return "asyncio"
 
@@ -120,9 +120,18 @@ def browser_path() -> str | None:
 expect.set_options(timeout=60_000)
 
 
-@pytest.fixture
-async def chromium(browser_path: str | None) -> AsyncIterator[Browser]:
+@pytest.fixture(scope="module")
+async def started_chromium(browser_path: str | None) -> AsyncIterator[Browser]:
+    """One browser for all tests of a module: starting one takes a second of a core."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=browser_path, args=BROWSER_FLAGS)
         yield browser
         await browser.close()
+
+
+@pytest.fixture
+async def chromium(started_chromium: Browser) -> AsyncIterator[Browser]:
+    """The browser, without anything of another test: contexts share nothing, and end with the test."""
+    yield started_chromium
+    for context in started_chromium.contexts:
+        await context.close()

@@ -253,6 +253,34 @@ async def test_plans_that_mean_nothing_are_refused_with_words(instructor: Visito
         assert (answer.status_code, words in answer.json()["detail"]) == (422, True), answer.text
 
 
+async def test_a_plan_is_decided_anew_and_open_pages_are_told(instructor: Visitor) -> None:
+    made = await room.workshop(instructor, labs=["next", "split"], backend="kind", hold_solutions=True)
+    base = f"/workshops/{made['id']}"
+    page = (await instructor.http.get(f"{base}/plan")).text
+    assert page.index('value="next"') < page.index('value="split"')  # in the workshop's order
+    assert f'data-moment="{room.PLAN["starts_at"]}"' in page
+    for words in ('value="Istio day"', "<option selected>kind</option>", 'name="hold_solutions" data-flag checked'):
+        assert words in page
+    stream = (await instructor.http.get(base)).text.split('name="room-stream" content="', 1)[1].split('"', 1)[0]
+    stream = stream.replace("&amp;", "&")
+    changed = await led(instructor, "PUT", base, **(room.PLAN | {"title": "Istio evening"}))
+    assert (changed.status_code, changed.json()["labs"]) == (200, ["split"])
+    # A page of the old plan has other columns: it is told to come anew.
+    assert "event: anew" in (await instructor.http.get(stream)).text
+    page = (await instructor.http.get(f"{base}/plan")).text
+    assert 'value="split" data-list checked' in page
+    assert 'value="next" data-list>' in page
+    assert "Plan of Istio evening" in page
+
+
+async def test_only_who_leads_sees_a_plan(instructor: Visitor) -> None:
+    made = await room.workshop(instructor)
+    assert (await instructor.http.get("/workshops/4711/plan")).status_code == 404
+    async with stranger(instructor) as ann:
+        await ann.post("/join", data={"code": made["code"], "name": "Ann"})
+        assert (await ann.get(f"/workshops/{made['id']}/plan")).status_code == 403
+
+
 async def test_the_owner_takes_their_data_along(instructor: Visitor, judge: FakeJudge) -> None:
     judge.script["split"] = [*judged("dark", PASSED), *judged("tenth", FAILED)]
     await led(instructor, "POST", "/labs/split/check")

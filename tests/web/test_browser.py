@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]
 from playwright.async_api import Browser, ConsoleMessage, Page, expect
-from tests.web.samples import BROKEN, FAILED, PASSED, FakeJudge, judged, served
+from tests.web.samples import FAILED, PASSED, FakeJudge, judged, served
 
 from meshdojo.web.settings import Settings
 
@@ -172,30 +172,6 @@ async def test_a_lost_connection_is_said_and_mended(settings: Settings, judge: F
         await expect(page.locator("[data-lost]")).to_be_hidden()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_every_page_is_accessible(settings: Settings, judge: FakeJudge, chromium: Browser, scheme: str) -> None:
-    async with served(settings, judge):
-        page, _ = await opened(chromium, f"{settings.url}/", scheme)
-        assert await violations(page) == [], "the door"
-        await page.goto(settings.entry_url)
-        await expect(page.locator("#mesh-summary")).to_contain_text("ready")
-        assert await violations(page) == [], "the course"
-        for path in ("/nothing", "/search?q=weights", "/glossary"):
-            await page.goto(f"{settings.url}{path}")
-            assert await violations(page) == [], path
-        await page.keyboard.press("?")
-        await expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
-        assert await violations(page) == [], "help"
-        await page.goto(f"{settings.url}/labs/split")
-        await judge.started.wait()
-        for verdict in (FAILED, BROKEN, PASSED):
-            judge.say("split", *judged("dark", PASSED), *judged("dark", FAILED), *judged("tenth", verdict))
-            state = {"fail": "notyet", "error": "error", "pass": "passed"}[verdict.outcome]
-            await expect(page.locator(f"#state-tenth .verdict-{state}")).to_be_visible()
-            await open_everything(page)
-            assert await violations(page) == [], f"the lab, {verdict.outcome}"
-
-
 async def open_everything(page: Page) -> None:
     """Every fold, a hint and an answer."""
     await page.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true })")
@@ -212,18 +188,6 @@ async def open_everything(page: Page) -> None:
 async def violations(page: Page) -> list[str]:
     found = (await Axe().run(page, options=AXE)).response["violations"]
     return [f"{one['id']}: {node['target']} {node['failureSummary']}" for one in found for node in one["nodes"]]
-
-
-@pytest.mark.parametrize("width", [320, 375, 768, 1440])
-async def test_no_page_is_wider_than_the_window(
-    settings: Settings, judge: FakeJudge, chromium: Browser, width: int
-) -> None:
-    async with served(settings, judge):
-        page, _ = await opened(chromium, settings.entry_url, width=width)
-        for path in ("/", "/labs/split", "/nothing", "/search?q=weights", "/glossary"):
-            await page.goto(f"{settings.url}{path}")
-            wide = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-            assert wide <= 0, path
 
 
 async def test_the_first_page_is_light_and_stands_still(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import Browser, Locator, Page, expect
 from tests.web.samples import FakeJudge, FakeManifests, served
-from tests.web.test_browser import opened, violations
+from tests.web.test_browser import opened
 
 from meshdojo.web.settings import Settings
 
@@ -100,13 +100,3 @@ async def test_it_compares_opens_and_keeps_a_draft(settings: Settings, judge: Fa
         await page.get_by_role("tab", name="Editor").click()
         await expect(content).to_contain_text("hosts: [new]")
         assert ours(complaints) == []
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_the_editor_is_accessible(settings: Settings, judge: FakeJudge, chromium: Browser, scheme: str) -> None:
-    async with served(settings, judge):
-        page, _ = await opened(chromium, settings.entry_url, scheme)
-        content = await editor(page, settings)
-        await write(page, content, HEAD + "spec:\n  hots: [a] # a remark\n  http:\n    - weight: 5\n")
-        await expect(page.locator(".cm-lintRange-error")).to_have_text(["hots"])
-        assert await violations(page) == []

@@ -140,17 +140,3 @@ async def test_one_request_hop_by_hop(settings: Settings, judge: FakeJudge, chro
         await expect(result).to_contain_text("it must begin with '/'")
         assert await violations(page) == []
         assert [one for one in complaints if "409" not in one] == []
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_the_graph_is_accessible(settings: Settings, judge: FakeJudge, chromium: Browser, scheme: str) -> None:
-    mesh = FakeMesh()
-    mesh.show(**PARTS)
-    async with served(settings, judge, mesh=mesh):
-        for width in (375, 1440):
-            page, _ = await opened(chromium, settings.entry_url, scheme, width)
-            await page.goto(f"{settings.url}/labs/split")
-            if width < 1000:
-                await page.get_by_role("button", name="Mesh", exact=True).click()
-            await expect(page.get_by_role("button", name="service web")).to_be_visible()
-            assert await violations(page) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 
@@ -43,7 +44,15 @@ async def _throw(url: str, token: str, folder: Path) -> tuple[int, str]:
         "--header",
         f"Authorization: Bearer {token}",
     ]
-    command += ["--max-examples", str(EXAMPLES), "--seed", "1", "--phases", "examples,coverage,fuzzing", "--no-color"]
+    command += [
+        "--max-examples",
+        str(EXAMPLES),
+        "--seed",
+        "1",
+        "--phases",
+        os.environ.get("PH", "examples,coverage,fuzzing"),
+        "--no-color",
+    ]
     command += ["--suppress-health-check", "all", "--warnings", "off", "--request-timeout", "60"]
     child = await asyncio.create_subprocess_exec(
         *command, cwd=folder, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT

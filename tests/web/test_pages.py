@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from tests.web.samples import LAB, FakeJudge, Visitor, entered
 
+from meshdojo.web import library
 from meshdojo.web.app import create_app
 from meshdojo.web.progress import LabProgress
 from meshdojo.web.settings import Settings
@@ -25,6 +26,13 @@ async def test_the_course_shows_every_chapter_and_what_to_do_next(visitor: Visit
     assert "0 of 2 passed" in text
 
 
+@pytest.fixture
+def looks_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was read of the files a moment ago is not good enough."""
+    monkeypatch.setattr(library, "LOOK_AGAIN_SECONDS", 0.0)
+
+
+@pytest.mark.usefixtures("looks_at_once")
 async def test_a_broken_lab_is_named_and_hides_no_other(visitor: Visitor, content: Path) -> None:
     (content / "labs" / "20-next" / "lab.md").write_text(LAB.replace("difficulty: beginner", "difficulty: evil"))
     text = (await visitor.http.get("/")).text
@@ -34,6 +42,7 @@ async def test_a_broken_lab_is_named_and_hides_no_other(visitor: Visitor, conten
     assert (await visitor.http.get("/labs/split")).status_code == 200
 
 
+@pytest.mark.usefixtures("looks_at_once")
 async def test_an_edited_lab_shows_on_the_next_reload(visitor: Visitor, content: Path) -> None:
     assert "Nobody knows how it behaves" in (await visitor.http.get("/labs/split")).text
     (content / "labs" / "10-split" / "lab.md").write_text(LAB.replace("Nobody knows", "Somebody knows"))

@@ -146,6 +146,7 @@ async def test_a_token_speaks_for_its_owner_until_it_is_taken_back(sessions: Ses
     assert (session.learner, session.by_token, session.scope) == (LOCAL_LEARNER, True, "all")
     for wrong in ("", "mdj", "mdj__", "mdj_x_y", token[:-1], token + "x", token.replace("mdj", "abc")):
         assert await sessions.bearer(wrong) is None
+    await accounts.note_use()
     (facts,) = await accounts.tokens(LOCAL_LEARNER)
     assert (facts.name, facts.used_at is not None) == ("script", True)
     assert await accounts.revoke_token(LOCAL_LEARNER, facts.id)

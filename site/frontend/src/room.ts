@@ -13,6 +13,7 @@ interface Fragment {
 }
 
 const PATIENCE_MS = 2500;
+const ANEW_MS = 300;
 
 function listen(): void {
   const url = meta("room-stream");
@@ -25,6 +26,11 @@ function listen(): void {
   source.addEventListener("bye", () => {
     source.close();
     window.location.assign("/workshops");
+  });
+  // The plan was changed: the grid has other columns.
+  source.addEventListener("anew", () => {
+    source.close();
+    setTimeout(() => window.location.reload(), ANEW_MS);
   });
   source.addEventListener("open", () => {
     clearTimeout(timer);

@@ -13,8 +13,13 @@ A token reads ``mdj_ID_SECRET``; of the secret only a hash is kept. Its scope is
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hmac
+import logging
 import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -32,6 +37,10 @@ PREFIX = "mdj"
 PAIR_MINUTES = 15
 # How exactly 'last used' is known: a write for each request would be too much.
 USED_EVERY = timedelta(minutes=1)
+# A room that comes together is noted together.
+GATHER_SECONDS = 1.0
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -77,6 +86,8 @@ class Accounts:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._used: set[str] = set()
+        self._was_used = asyncio.Event()
 
     async def person(self, learner: int) -> Person | None:
         """Somebody by number."""
@@ -151,9 +162,37 @@ class Accounts:
         if row.expires_at and row.expires_at <= now:
             return None
         if row.used_at is None or now - row.used_at > USED_EVERY:
-            async with self._database.writing() as transaction:
-                await transaction.connection.execute(update(Token).where(Token.id == parts[1]).values(used_at=now))
+            self._used.add(parts[1])
+            self._was_used.set()
         return _person(row), parts[1], row.scope
+
+    @asynccontextmanager
+    async def noting_use(self) -> AsyncIterator[None]:
+        """Meanwhile write down which tokens are used; whoever uses one does not wait for that."""
+        task = asyncio.create_task(self._note_use(), name="use of tokens")
+        try:
+            yield
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def _note_use(self) -> None:
+        while True:
+            await self._was_used.wait()
+            await asyncio.sleep(GATHER_SECONDS)
+            try:
+                await self.note_use()
+            except Exception:
+                log.exception("the use of tokens could not be noted; it is tried with the next")
+
+    async def note_use(self) -> None:
+        """Write down which tokens were used lately."""
+        self._was_used.clear()
+        used, self._used = self._used, set()
+        statement = update(Token).where(Token.id.in_(used)).values(used_at=datetime.now(UTC))
+        async with self._database.writing() as transaction:
+            await transaction.connection.execute(statement)
 
     async def redeem(self, code: str) -> int | None:
         """The learner of a pairing code, which is used up by this; None when there is none."""

@@ -58,6 +58,7 @@ from meshdojo.web.security import Guard
 from meshdojo.web.sessions import Sessions
 from meshdojo.web.settings import Settings
 from meshdojo.web.shells import Shell, Shells
+from meshdojo.web.turns import Turns
 from meshdojo.web.webhook import Sender
 from meshdojo.web.workshops import Workshops
 
@@ -153,6 +154,7 @@ def create_app(
     app.mount("/static/dist", Built(directory=assets.directory), name="built")
     app.add_middleware(GZipMiddleware, minimum_size=1000)
     app.add_middleware(Guard, settings=settings, sessions=sessions)
+    app.add_middleware(Turns)
     return app
 
 
@@ -218,6 +220,7 @@ def _lifespan(site: Site) -> Callable[[FastAPI], AbstractAsyncContextManager[Non
             async with (
                 site.sessions.following(),
                 site.desks.keeping_presence(),
+                site.accounts.noting_use(),
                 site.reporter.attending(),
                 _sending(site),
             ):

@@ -28,6 +28,9 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 WRITES = "meshdojo_writes"
 # Any number that nobody else takes: processes that start together migrate one after the other.
 MIGRATION_LOCK = 0x6D657368
+CONNECTIONS = 10
+# A crowd waits for its turn at the database rather than being sent away.
+WAIT_SECONDS = 120.0
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg"}
 
 
@@ -43,7 +46,13 @@ def open_engine(url: str) -> AsyncEngine:
         raise DatabaseError(f"database URL {url!r}: expected sqlite:///FILE or postgresql://USER@HOST/NAME") from None
     if parsed.get_backend_name() not in DRIVERS:
         raise DatabaseError(f"database URL: {parsed.drivername!r} is not supported; allowed are {', '.join(DRIVERS)}")
-    engine = create_async_engine(parsed.set(drivername=DRIVERS[parsed.get_backend_name()]))
+    engine = create_async_engine(
+        parsed.set(drivername=DRIVERS[parsed.get_backend_name()]),
+        # None beyond these: one that is opened for a moment costs more than what it is opened for.
+        pool_size=CONNECTIONS,
+        max_overflow=0,
+        pool_timeout=WAIT_SECONDS,
+    )
     if parsed.get_backend_name() == "sqlite":
         _prepare_sqlite(engine, foreign_keys=True)
     return engine

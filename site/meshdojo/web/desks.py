@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -21,10 +22,13 @@ from meshdojo.web.members import MemberFacts, Members
 from meshdojo.web.workshops import MessageFacts, RequestFacts, WorkshopFacts, Workshops
 
 PRESENCE_SECONDS = 10.0
+GATHER_SECONDS = 0.05
 WATCH_SECONDS = 15.0
 WATCH_AGAIN_SECONDS = 5.0
 KEEP_ALIVE = 15.0
 MESSAGES = 5
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,8 @@ class Desks:
         self._boards: dict[int, tuple[int, Board]] = {}
         self._reading = asyncio.Lock()
         self._connected: dict[int, int] = {}
+        self._arrived: set[int] = set()
+        self._arrival = asyncio.Event()
         self.stopped = stopped
 
     async def board(self, workshop: int) -> Board | None:
@@ -105,7 +111,8 @@ class Desks:
     async def connected(self, member: int) -> AsyncIterator[None]:
         """The member's meshdojo is there as long as the block lasts."""
         self._connected[member] = self._connected.get(member, 0) + 1
-        await self._members.present([member])
+        self._arrived.add(member)
+        self._arrival.set()
         try:
             yield
         finally:
@@ -125,9 +132,23 @@ class Desks:
                 await task
 
     async def _note_presence(self) -> None:
+        """Everybody now and then, and who has just come at once: a room that comes together is one transaction."""
+        loop = asyncio.get_running_loop()
+        again = loop.time() + PRESENCE_SECONDS
         while True:
-            await asyncio.sleep(PRESENCE_SECONDS)
-            await self._members.present(list(self._connected))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(again):
+                    await self._arrival.wait()
+                    await asyncio.sleep(GATHER_SECONDS)
+            everybody = loop.time() >= again
+            again = loop.time() + PRESENCE_SECONDS if everybody else again
+            present = list(self._connected) if everybody else list(self._arrived & self._connected.keys())
+            self._arrived.clear()
+            self._arrival.clear()
+            try:
+                await self._members.present(present)
+            except Exception:
+                log.exception("who is there could not be noted; it is tried again")
 
     async def show(self, member: int, screen: dict[str, object]) -> None:
         """Pass a piece of a member's screen on to whoever looks."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,9 @@ from meshdojo.web.views import BrokenChapter, Chapter, Definition
 
 log = logging.getLogger(__name__)
 
+# A room that opens its pages at once asks for the files once.
+LOOK_AGAIN_SECONDS = 0.2
+
 _Stamp = tuple[tuple[str, int, int], ...]
 
 
@@ -31,6 +35,8 @@ class CourseLibrary:
         self._templates = templates
         self._glossary: tuple[tuple[int, int], tuple[Definition, ...]] | None = None
         self._known: dict[Path, tuple[_Stamp, tuple[Lab, Chapter] | BrokenChapter]] = {}
+        self._read_at = -LOOK_AGAIN_SECONDS
+        self._all: list[tuple[Lab, Chapter] | BrokenChapter] = []
 
     def chapters(self) -> tuple[Chapter, ...]:
         """The labs that can be shown, by weight."""
@@ -70,10 +76,15 @@ class CourseLibrary:
         return {task.id: task.checks for task in lab.tasks} if lab else {}
 
     def _read(self) -> list[tuple[Lab, Chapter] | BrokenChapter]:
+        if time.monotonic() - self._read_at >= LOOK_AGAIN_SECONDS:
+            self._all = [self._one(folder) for folder in self._folders()]
+            self._read_at = time.monotonic()
+        return self._all
+
+    def _folders(self) -> list[Path]:
         if not self.directory.is_dir():
             return []
-        folders = sorted(path for path in self.directory.iterdir() if path.is_dir() and path.name != BASE)
-        return [self._one(folder) for folder in folders]
+        return sorted(path for path in self.directory.iterdir() if path.is_dir() and path.name != BASE)
 
     def _one(self, folder: Path) -> tuple[Lab, Chapter] | BrokenChapter:
         stamp = _stamp(folder)

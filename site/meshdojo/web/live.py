@@ -228,7 +228,8 @@ class Hub:
         self._progress = progress
         self._linger = linger
         self._labs: dict[tuple[int, str], LiveLab] = {}
-        self._watchers: set[asyncio.Event] = set()
+        # Each with its learner.
+        self._watchers: dict[asyncio.Event, int] = {}
         self._status_task: asyncio.Task[None] | None = None
 
     async def lab(self, learner: int, lab: str) -> LiveLab:
@@ -254,13 +255,13 @@ class Hub:
         if lab and learner == LOCAL_LEARNER:
             self.reading = lab
         changed = live.join() if live else asyncio.Event()
-        self._watchers.add(changed)
+        self._watchers[changed] = learner
         if learner == LOCAL_LEARNER and self._status_task is None:
             self._status_task = asyncio.create_task(self._follow_status(), name="mesh status")
         try:
             yield changed
         finally:
-            self._watchers.discard(changed)
+            del self._watchers[changed]
             if live:
                 live.leave(changed, self._linger)
 
@@ -270,9 +271,10 @@ class Hub:
         return len(self._watchers)
 
     def wake(self) -> None:
-        """Have every page look again."""
-        for changed in self._watchers:
-            changed.set()
+        """Have the owner's pages look again: the mesh of this machine is shown to nobody else."""
+        for changed, learner in self._watchers.items():
+            if learner == LOCAL_LEARNER:
+                changed.set()
 
     def stop_streams(self) -> None:
         """Let every watcher end, so that the server can shut down."""
@@ -297,8 +299,7 @@ class Hub:
             if status != self.mesh:
                 self._on_mesh(self.mesh.state, status.state)
                 self.mesh = status
-                for changed in self._watchers:
-                    changed.set()
+                self.wake()
             await asyncio.sleep(STATUS_INTERVAL)
         self._status_task = None
 

@@ -51,15 +51,20 @@ async def live(site: CurrentSite, session: CurrentSession, lab: str = "") -> Str
 async def _events(site: Site, session: Session, chapter: Chapter | None) -> AsyncIterator[str]:
     sent: dict[str, str] = {}
     async with site.hub.watch(session.learner, chapter.name if chapter else None) as changed:
-        yield f"retry: {RETRY_MILLISECONDS}\n\n"
         # Asked once: it looks at the files of every lab.
         follow = neighbours(site, chapter)[1] if chapter else None
+        beginning = f"retry: {RETRY_MILLISECONDS}\n\n"
         while not site.hub.stopped.is_set():
             changed.clear()
+            news = ""
             for fragment in await _fragments(site, session, chapter, follow):
                 if sent.get(fragment.target) != fragment.html:
-                    yield _event(fragment, first=fragment.target not in sent)
+                    news += _event(fragment, first=fragment.target not in sent)
                     sent[fragment.target] = fragment.html
+            # In one piece: each goes through all that lies around the app.
+            if beginning or news:
+                yield beginning + news
+                beginning = ""
             try:
                 await asyncio.wait_for(changed.wait(), KEEP_ALIVE)
             except TimeoutError:

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query, Request
@@ -46,10 +47,28 @@ async def workshops(request: Request, site: CurrentSite, session: Leader) -> HTM
         chapters=site.library.chapters(),
         titles={chapter.name: chapter.title for chapter in site.library.chapters()},
         backends=BACKENDS,
+        plan=None,
         starts=now.replace(minute=0, second=0, microsecond=0),
         ends=now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=8),
         spaced=spaced,
         now=now,
+    )
+
+
+@router.get("/{workshop}/plan", response_class=HTMLResponse)
+async def plan(request: Request, site: CurrentSite, session: Leader, workshop: Workshop) -> HTMLResponse:
+    """What was decided about a workshop, to be decided anew. Its labs come first, in its order."""
+    chapters = {chapter.name: chapter for chapter in site.library.chapters()}
+    chosen = [chapters.pop(lab) for lab in workshop.labs if lab in chapters]
+    return site.page(
+        request,
+        "plan.html",
+        plan=workshop,
+        chapters=[*chosen, *chapters.values()],
+        backends=BACKENDS,
+        starts=workshop.starts_at,
+        ends=workshop.ends_at,
+        spaced=spaced,
     )
 
 
@@ -63,7 +82,7 @@ async def room(request: Request, site: CurrentSite, session: Leader, workshop: W
             request,
             "room.html",
             **_values(site, room),
-            room_stream=f"/workshops/{workshop.id}/live?epoch={room.epoch}&version={room.version}",
+            room_stream=f"/workshops/{workshop.id}/live?epoch={room.epoch}&version={room.version}&plan={_plan(room)}",
         )
 
 
@@ -77,7 +96,7 @@ async def projector(request: Request, site: CurrentSite, session: Leader, worksh
             request,
             "projector.html",
             **_values(site, room),
-            room_stream=f"/workshops/{workshop.id}/live?view=projector",
+            room_stream=f"/workshops/{workshop.id}/live?view=projector&plan={_plan(room)}",
         )
 
 
@@ -89,13 +108,17 @@ async def live(
     epoch: Annotated[str, Query(max_length=20)] = "",
     version: int = 0,
     view: Annotated[str, Query(max_length=20)] = "room",
+    plan: Annotated[str, Query(max_length=20)] = "",
 ) -> StreamingResponse:
-    """Server-sent events: `row` for each member who has changed, `fragment` for the parts around the grid."""
-    events = _room_events(site, workshop.id, epoch, version, view)
+    """Server-sent events: `row` for each member who has changed, `fragment` for the parts around the grid.
+
+    `anew` when the plan is no longer the one that the page was made with: its grid has other columns.
+    """
+    events = _room_events(site, workshop.id, epoch, version, view, plan)
     return StreamingResponse(events, media_type="text/event-stream", headers=SSE)
 
 
-async def _room_events(site: Site, workshop: int, epoch: str, version: int, view: str) -> AsyncIterator[str]:
+async def _room_events(site: Site, workshop: int, epoch: str, version: int, view: str, plan: str) -> AsyncIterator[str]:
     sent: dict[str, str] = {}
     async with site.rooms.enter(workshop) as room:
         if room is None:
@@ -106,6 +129,9 @@ async def _room_events(site: Site, workshop: int, epoch: str, version: int, view
                 woken.clear()
                 if room.facts is None:
                     yield "event: bye\ndata: {}\n\n"
+                    return
+                if plan and plan != _plan(room):
+                    yield "event: anew\ndata: {}\n\n"
                     return
                 seen = room.version  # rows may change while these are sent
                 if view == "room":
@@ -121,6 +147,14 @@ async def _room_events(site: Site, workshop: int, epoch: str, version: int, view
                 await asyncio.sleep(PAUSE)
                 if not await first_of(woken, site.hub.stopped, seconds=KEEP_ALIVE):
                     yield ": still here\n\n"
+
+
+def _plan(room: Room) -> str:
+    """What a page of the room is made with and does not follow by itself, in a few letters."""
+    facts = room.facts
+    assert facts is not None
+    parts = (facts.title, facts.code, facts.backend, facts.starts_at, facts.ends_at, facts.closed, room.columns)
+    return sha256(repr(parts).encode()).hexdigest()[:12]
 
 
 def _rows(site: Site, room: Room, epoch: str, version: int) -> Iterator[str]:
