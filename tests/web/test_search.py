@@ -42,6 +42,11 @@ def test_the_excerpt_is_around_the_first_word() -> None:
     assert len(excerpt) < 300
 
 
+def test_the_source_of_a_diagram_is_no_text() -> None:
+    figure = '<figure class="diagram" data-title="A way"><pre>flowchart LR</pre></figure>'
+    assert plain(f"<p>before</p>{figure}<p>after</p>") == "before after"
+
+
 def test_words_of_html() -> None:
     assert plain("<p>One &amp; two</p><button>Copy</button><p>three</p>") == "One & two three"
 

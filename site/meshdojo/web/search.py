@@ -14,7 +14,9 @@ from meshdojo.web.views import Chapter, Definition, TaskText
 MOST = 20
 AROUND = 90
 _TAG = re.compile(r"<[^>]+>")
-_HIDDEN = re.compile(r"<button\b.*?</button>|<summary\b.*?</summary>|<svg\b.*?</svg>", re.DOTALL)
+_HIDDEN = re.compile(
+    r'<button\b.*?</button>|<summary\b.*?</summary>|<svg\b.*?</svg>|<figure class="diagram".*?</figure>', re.DOTALL
+)
 _WORD = re.compile(r"[\w-]+")
 
 
@@ -54,7 +56,7 @@ def entries(chapters: Iterable[Chapter], glossary: Iterable[Definition] = ()) ->
 
 
 def plain(text: str) -> str:
-    """The words of some HTML, without its buttons."""
+    """The words of some HTML, without its buttons and the sources of its diagrams."""
     return " ".join(html.unescape(_TAG.sub(" ", _HIDDEN.sub(" ", text))).split())
 
 

@@ -181,7 +181,8 @@ def _event(kind: str, data: dict[str, Any]) -> str:
 
 
 def _words(site: Site, room: Room) -> dict[str, Any]:
-    return {"workshop": room.facts, "places": PLACES, "task_label": task_label}
+    titles = {column.lab: column.lab_title for column in room.columns}
+    return {"workshop": room.facts, "places": PLACES, "task_label": task_label, "lab_titles": titles}
 
 
 def _values(site: Site, room: Room) -> dict[str, Any]:
@@ -202,6 +203,7 @@ def _values(site: Site, room: Room) -> dict[str, Any]:
         "reachable": site.settings.is_reachable,
         "rows": rows,
         "columns": room.columns,
+        "task_names": {column.key: f"{column.lab_title} · {column.number}" for column in room.columns},
         "labs": labs,
         "counts": counts,
         "messages": room.messages,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from meshdojo.web.markup import inline
 from meshdojo.web.pages.site import CurrentSite
 from meshdojo.web.security import Admin, CurrentSession, Person, require_csrf
 
@@ -57,4 +58,6 @@ async def reference(request: Request, site: CurrentSite, session: CurrentSession
         for method, what in methods.items():
             entry = {"path": path, "method": method.upper(), "text": what.get("description", "")}
             groups.setdefault(what.get("tags", ["other"])[0], []).append(entry)
-    return site.page(request, "reference.html", groups=groups, about=described["info"]["description"])
+    return site.page(
+        request, "reference.html", groups=groups, about=inline(" ".join(described["info"]["description"].split()))
+    )
