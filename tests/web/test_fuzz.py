@@ -1,6 +1,7 @@
 """schemathesis throws at the API what its description allows, and what it does not: no server error may come of it.
 
-Odd values on PostgreSQL, which takes every type at its word; longer ways through the API on SQLite: they are cheap there.
+Odd values on PostgreSQL, which takes every type at its word; longer ways through the API on SQLite, as they are cheap
+there.
 """
 
 from __future__ import annotations
