@@ -6,6 +6,7 @@ On a whole embedded cluster, with the real checks.
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
@@ -16,6 +17,7 @@ from playwright.async_api import Browser, expect
 from tests.web.samples import free_port
 from tests.web.test_browser import opened
 from tests.web.test_browser_workbench import shown_terminal, type_command
+from tests.web.test_screenshots import FOLDER
 
 from meshdojo.backends.embedded import EmbeddedBackend
 from meshdojo.course.course import load_course
@@ -116,7 +118,17 @@ async def test_a_learner_solves_a_task_through_the_page_alone(canary: Settings, 
         await type_command(page, "clear; kubectl apply -f web-experimental.yaml", prompt="canary")
         await expect(shown_terminal(page)).to_contain_text("deployment.apps/web-experimental created", timeout=120_000)
         await expect(state.locator(".verdict-passed")).to_be_visible(timeout=180_000)
-        await expect(page.get_by_role("button", name="service web")).to_contain_text("experimental")
+        web = page.get_by_role("button", name="service web")
+        await expect(web).to_contain_text("experimental")
+
+        # The next task says what is missing; traffic makes the graph move.
+        await page.get_by_role("switch", name="Traffic").click()
+        await expect(web).to_contain_text(re.compile(r"[1-9][\d.]*/s"), timeout=120_000)
+        await expect(page.locator("#state-canary .verdict-notyet")).to_be_visible(timeout=180_000)
+        await page.set_viewport_size({"width": 1440, "height": 900})
+        await page.locator("#state-canary").scroll_into_view_if_needed()
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        await page.screenshot(path=FOLDER / "learner.png")  # the picture of the README
     finally:
         server.stop()
         async with asyncio.timeout(30):

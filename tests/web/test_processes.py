@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -23,25 +24,32 @@ from meshdojo.web.settings import Settings
 pytestmark = pytest.mark.anyio
 
 SERVE = """
+import json
 import sys
 from pathlib import Path
 from meshdojo.web.server import serve
 from meshdojo.web.settings import Settings
 sys.path.insert(0, sys.argv[1])
-from tests.web.samples import FakeJudge, lab_shells
+from tests.web import samples
+from tests.web.samples import FakeJudge, judged, lab_shells
 from meshdojo.web.app import create_app
 settings = Settings(Path(sys.argv[2]), content=Path(sys.argv[3]), database_url=sys.argv[4], port=int(sys.argv[5]),
                     token=sys.argv[6])
-app = create_app(settings, judge=FakeJudge(), shells=lab_shells(settings))
+judge = FakeJudge()
+for lab, tasks in json.loads(sys.argv[7]).items():
+    judge.script[lab] = [one for task, name in tasks.items() for one in judged(task, getattr(samples, name))]
+app = create_app(settings, judge=judge, shells=lab_shells(settings))
 serve(settings, lambda: print("ready", flush=True), app)
 """
 
 
 @asynccontextmanager
-async def process(settings: Settings) -> AsyncIterator[asyncio.subprocess.Process]:
-    """The site in a process of its own."""
+async def process(
+    settings: Settings, script: dict[str, dict[str, str]] | None = None
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """The site in a process of its own. `script`: by lab and task the name of the verdict that its judge finds."""
     arguments = [str(Path(__file__).parents[2]), str(settings.state_directory), str(settings.content)]
-    arguments += [settings.database, str(settings.port), TOKEN]
+    arguments += [settings.database, str(settings.port), TOKEN, json.dumps(script or {})]
     child = await asyncio.create_subprocess_exec(
         sys.executable, "-c", SERVE, *arguments, stdout=asyncio.subprocess.PIPE
     )
