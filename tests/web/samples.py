@@ -516,13 +516,13 @@ async def served(
     server = Server(app, ready.set)
     listener = listen(settings.host, settings.port)
     task = asyncio.create_task(server.serve([listener]))
-    async with httpx.AsyncClient(base_url=settings.url, timeout=10, follow_redirects=True) as client:
+    async with httpx.AsyncClient(base_url=settings.url, timeout=60, follow_redirects=True) as client:
         try:
             await ready.wait()
             await client.get("/", params={"token": TOKEN})
             yield client
         finally:
             server.stop()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 await task
             listener.close()

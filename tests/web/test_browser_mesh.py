@@ -119,11 +119,12 @@ async def test_the_traffic_switch(settings: Settings, judge: FakeJudge, chromium
 
 async def test_one_request_hop_by_hop(settings: Settings, judge: FakeJudge, chromium: Browser) -> None:
     mesh = FakeMesh()
-    mesh.show(**PARTS)
     async with served(settings, judge, mesh=mesh):
         page, complaints = await opened(chromium, settings.entry_url)
         await page.goto(f"{settings.url}/labs/split")
         await page.get_by_role("button", name="Trace a request").click()
+        await expect(page.get_by_label("To", exact=True)).to_contain_text("ingress gateway")
+        mesh.show(**PARTS)  # services that come later can be chosen, too
         await page.get_by_label("Path").fill("/version")
         await page.get_by_label("Header").fill("x-preview: yes: really")
         await page.get_by_label("To", exact=True).select_option("web.fleet, from inside")

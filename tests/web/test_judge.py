@@ -98,7 +98,7 @@ def cluster_judge(kubeconfig: Path) -> ClusterJudge:
 
 
 async def take(updates: AsyncGenerator[Update, None], count: int) -> list[Update]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         return [await anext(updates) for _ in range(count)]
 
 

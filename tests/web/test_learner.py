@@ -131,6 +131,6 @@ async def test_a_learner_solves_a_task_through_the_page_alone(canary: Settings, 
         await page.screenshot(path=FOLDER / "learner.png")  # the picture of the README
     finally:
         server.stop()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await task
         listener.close()

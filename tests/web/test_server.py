@@ -28,7 +28,7 @@ async def fragments(response: httpx.Response) -> AsyncIterator[dict[str, Any]]:
 
 
 async def find(stream: AsyncIterator[dict[str, Any]], target: str, words: str) -> dict[str, Any]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         async for fragment in stream:
             if fragment["target"] == target and words in fragment["html"]:
                 return fragment

@@ -48,6 +48,8 @@ async function turn(on: boolean): Promise<void> {
 
 export function showTraffic(picture: Picture): void {
   nodes = picture.nodes ?? [];
+  const to = document.getElementById("trace-to");
+  if (to instanceof HTMLSelectElement) fillTargets(to, to.value);
   if (busy || !picture.traffic) return;
   knob()?.setAttribute("aria-checked", String(picture.traffic.on));
   knob()?.setAttribute("title", picture.traffic.problem || "Steady requests to the ingress gateway, from meshdojo’s probe");
@@ -87,11 +89,7 @@ function openTracer(from: HTMLElement): void {
   const body = openPanel("Trace a request", from);
   const form = make("form", { class: "trace-form" });
   const to = make("select", { name: "to", id: "trace-to" }) as HTMLSelectElement;
-  to.append(new Option("ingress gateway, from outside", ""));
-  for (const node of nodes) {
-    if (node.kind === "service") to.append(new Option(`${node.name}.${node.namespace}, from inside`, `${node.namespace}/${node.name}`));
-  }
-  to.value = kept.to;
+  fillTargets(to, kept.to);
   const method = make("select", { name: "method", id: "trace-method" }) as HTMLSelectElement;
   for (const name of ["GET", "POST", "PUT", "DELETE"]) method.append(new Option(name, name));
   method.value = kept.method;
@@ -116,6 +114,17 @@ function openTracer(from: HTMLElement): void {
   });
   body.append(form, result);
   path.focus();
+}
+
+// What can be asked: it may come after the form was opened, and change while it is. Nothing is touched needlessly: a
+// list that is open would close.
+function fillTargets(to: HTMLSelectElement, chosen: string): void {
+  const services = nodes.filter((node) => node.kind === "service");
+  const targets = services.map((node) => [`${node.name}.${node.namespace}, from inside`, `${node.namespace}/${node.name}`] as const);
+  const wanted = [["ingress gateway, from outside", ""] as const, ...targets];
+  if (wanted.map(([, value]) => value).join(" ") === [...to.options].map((option) => option.value).join(" ")) return;
+  to.replaceChildren(...wanted.map(([text, value]) => new Option(text, value)));
+  to.value = wanted.some(([, value]) => value === chosen) ? chosen : "";
 }
 
 function field(label: string, input: HTMLElement): HTMLElement {
