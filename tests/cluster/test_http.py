@@ -239,6 +239,15 @@ async def test_apply_is_server_side_and_names_what_was_refused(server: Server) -
     assert server.calls[0].body == manifests[0]
 
 
+async def test_numbers_as_keys_are_sent_as_text(server: Server) -> None:
+    """`portLevelMtls: {9090: …}` in YAML."""
+    server.answer("PATCH", "/api/v1/namespaces/default/configmaps/ports", {"kind": "ConfigMap"})
+    manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "ports"}, "data": {9090: "DISABLE"}}
+    async with server.client() as client:
+        await client.apply(manifest)
+    assert server.calls[0].body == {**manifest, "data": {"9090": "DISABLE"}}
+
+
 async def test_apply_waits_for_the_kinds_that_it_brings(server: Server) -> None:
     crd = {
         "apiVersion": "apiextensions.k8s.io/v1",

@@ -39,3 +39,4 @@ async def test_what_a_lab_left_behind_is_named() -> None:
 
 async def test_what_comes_and_goes_by_itself_does_not_count() -> None:
     assert await taken(pods=[("kube-system", "coredns"), ("meshdojo-probe", "probe-1")]) == frozenset()
+    assert await taken(namespaces=[("", "meshdojo-probe"), ("", "meshdojo-outside")]) == frozenset()

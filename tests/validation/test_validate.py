@@ -227,6 +227,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(diagnosis, "proxy_status", proxy_status)
     monkeypatch.setattr(Runner, "run", judge)
     monkeypatch.setattr(engine.Proof, "_settled", nothing)
+    monkeypatch.setattr(setup, "pods_gone", nothing)
     monkeypatch.setattr(engine.Proof, "client", lambda self: NoClient())
     monkeypatch.setattr(Runner, "__init__", lambda self, client: None)
     monkeypatch.setattr(engine, "structure_problems", lambda lab: [])

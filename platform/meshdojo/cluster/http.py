@@ -337,7 +337,8 @@ class HTTPClient(Client):
     async def _json(
         self, method: str, path: str, query: Query, body: Any = None, content_type: str = "application/json"
     ) -> Object:
-        data = None if body is None else orjson.dumps(body)
+        # Manifests are read from YAML, where `9090: …` has a number for a key; in JSON it is the string "9090".
+        data = None if body is None else orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS)
         answer: Object = orjson.loads(await self._bytes(method, path, query, data, content_type))
         return answer
 

@@ -10,6 +10,7 @@ A chapter without a task has no checks and no solutions; its commands are run an
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -204,7 +205,10 @@ def load_lab(folder: Path) -> Lab:
 
 
 def read_manifests(file: Path) -> tuple[dict[str, Any], ...]:
-    """The objects in a YAML file. Raises CourseError when it is no YAML or an object lacks kind or name."""
+    """The objects in a YAML file, as JSON has them: keys such as `9090:` are text.
+
+    Raises CourseError when it is no YAML or an object lacks kind or name.
+    """
     try:
         objects = [obj for obj in yaml.safe_load_all(file.read_text(encoding="utf-8")) if obj is not None]
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -214,7 +218,7 @@ def read_manifests(file: Path) -> tuple[dict[str, Any], ...]:
         complete = isinstance(obj, dict) and obj.get("apiVersion") and obj.get("kind")
         if not complete or not (obj.get("metadata") or {}).get("name"):
             raise CourseError(file, 0, "every document needs apiVersion, kind and metadata.name")
-    return tuple(objects)
+    return tuple(json.loads(json.dumps(obj, default=str)) for obj in objects)
 
 
 def _key(obj: dict[str, Any]) -> tuple[str, ...]:

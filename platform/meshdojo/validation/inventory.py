@@ -24,7 +24,7 @@ RESOURCES = (
     "validatingwebhookconfigurations.admissionregistration.k8s.io",
     *KINDS,
 )
-# Theirs come and go by themselves: the probe's pods, leases, bootstrap tokens.
+# Theirs come and go by themselves: the probe with its namespaces, leases, bootstrap tokens.
 IGNORED = frozenset({"kube-system", *NAMESPACES.values()})
 
 Key = tuple[str, str, str]
@@ -33,7 +33,12 @@ Key = tuple[str, str, str]
 async def take(client: Client) -> frozenset[Key]:
     """resource, namespace and name of every object that counts: what controllers keep has names of its own."""
     found = await asyncio.gather(*(_names(client, resource) for resource in RESOURCES))
-    return frozenset(key for keys in found for key in keys if key[1] not in IGNORED)
+    return frozenset(key for keys in found for key in keys if not _comes_and_goes(key))
+
+
+def _comes_and_goes(key: Key) -> bool:
+    resource, namespace, name = key
+    return (name if resource == "namespaces" else namespace) in IGNORED
 
 
 async def _names(client: Client, resource: str) -> list[Key]:

@@ -28,7 +28,7 @@ from meshdojo.validation import record as records
 from meshdojo.validation.difference import Difference, differences
 from meshdojo.validation.record import Record
 from meshdojo.validation.restoring import Refused, Wanted, restore
-from meshdojo.validation.state import Key, Pod, State, digest, is_automatic, keys_of, look
+from meshdojo.validation.state import PODS, Key, Pod, State, digest, is_automatic, is_going, keys_of, look
 
 
 def silent(_text: str) -> None:
@@ -164,6 +164,23 @@ async def return_to(
         if "istio" in lab.front.needs:
             await _settle(client)
         return reached
+
+
+async def pods_gone(client: HTTPClient, namespaces: Iterable[str], seconds: float = PATIENT_SECONDS) -> None:
+    """Return once no pod of these namespaces is on its way out. Raises BackendError after `seconds`, ClusterError."""
+    going: list[str] = []
+    try:
+        async with asyncio.timeout(seconds):
+            while going := await _going(client, namespaces):  # noqa: ASYNC110
+                await asyncio.sleep(0.1)  # of several namespaces, of which most have none
+    except TimeoutError:
+        raise BackendError(f"still on their way out after {seconds:g} s: {', '.join(going)}") from None
+
+
+async def _going(client: HTTPClient, namespaces: Iterable[str]) -> list[str]:
+    lists = [await client.list(PODS, namespace) for namespace in namespaces]
+    pods = [pod["metadata"] for found in lists for pod in found.items if is_going(pod)]
+    return [str(Key(PODS, metadata["namespace"], metadata["name"])) for metadata in pods]
 
 
 async def prepare(backend: Backend, lab: Lab | None = None, progress: Progress = silent) -> None:

@@ -193,7 +193,9 @@ class Proof:
         await self._set_up()
         folder = self._new_folder()
         for fence in solutions_before(self.lab, solution):
-            await self._command(fence, folder)
+            await self._command(fence, folder, settled=True)
+            # What a chapter shows between two tasks, and with it the time that this takes, is left out here.
+            await self._gone()
         return folder
 
     async def _back(self, checkpoint: _Checkpoint, name: str) -> bool:
@@ -230,6 +232,11 @@ class Proof:
         """A person takes longer to read on than a mesh takes to settle; here it has to be waited for."""
         with suppress(CannotJudge):  # no Istio, or a proxy that refuses: the command will show it
             await Convergence(self.client()).wait(PATIENT_SECONDS)
+
+    async def _gone(self) -> None:
+        """Wait until no pod of the lab is on its way out: a command might find it before the one that came for it."""
+        async with self.client() as client:
+            await setup.pods_gone(client, self.lab.namespaces())
 
     async def attempt(self, solution: Solution) -> None:
         """Do a task in another way than the chapter."""
