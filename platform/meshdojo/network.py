@@ -7,13 +7,16 @@ endpoints, the runner's wrapped ``connect``, the kubelet's probes) uses `mapped_
 
 Each pod has two addresses: its pod IP, and a private *twin*. The application of an injected pod binds the
 twin; the sidecar listens on the pod IP in front of it. The application of a pod without a sidecar binds the
-pod IP itself, so ``podIP:mapped_port(port)`` is right for every client, whether or not the pod is injected.
+pod IP itself, so ``podIP:mapped_port(port)`` is right for every client, whether or not the pod is injected. So does
+the application of an injected pod on a port that its sidecar does not take (`Redirection`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address, ip_network
+from itertools import pairwise
 
 BLOCKS = 50
 PRIVILEGED_PORTS = 1024
@@ -38,6 +41,66 @@ def twin(pod_ip: str) -> str:
     octets = pod_ip.split(".")
     octets[1] = str(int(octets[1]) - _POD_OCTET + _TWIN_OCTET)
     return ".".join(octets)
+
+
+@dataclass(frozen=True)
+class Redirection:
+    """Which connections of an injected pod go through its sidecar: what the arguments of its ``istio-init`` say.
+
+    None stands for all. Source: the flags of ``istio-iptables`` in istio/tools/istio-iptables/pkg/cmd/root.go, and the
+    order of the rules in capture/run.go there.
+    """
+
+    inbound_ports: frozenset[int] | None = None
+    inbound_excluded: frozenset[int] = frozenset()
+    outbound_ranges: tuple[IPv4Network | IPv6Network, ...] | None = None
+    outbound_ranges_excluded: tuple[IPv4Network | IPv6Network, ...] = ()
+    outbound_ports: frozenset[int] = frozenset()
+    outbound_ports_excluded: frozenset[int] = frozenset()
+
+    @classmethod
+    def parse(cls, arguments: Sequence[str]) -> Redirection:
+        """``-b -d -i -x -q -o``, each followed by its value; what cannot be understood in a list is left out."""
+        given = {flag: value for flag, value in pairwise(arguments) if flag.startswith("-")}
+        return cls(
+            inbound_ports=None if given.get("-b", "*") == "*" else _ports(given["-b"]),
+            inbound_excluded=_ports(given.get("-d", "")),
+            outbound_ranges=None if given.get("-i", "*") == "*" else _ranges(given["-i"]),
+            outbound_ranges_excluded=_ranges(given.get("-x", "")),
+            outbound_ports=_ports(given.get("-q", "")),
+            outbound_ports_excluded=_ports(given.get("-o", "")),
+        )
+
+    def takes(self, port: int) -> bool:
+        """Whether connections to a port of the pod go through the sidecar. A list of ports has no exceptions."""
+        return port not in self.inbound_excluded if self.inbound_ports is None else port in self.inbound_ports
+
+    def catches(self, ip: str, port: int) -> bool:
+        """Whether a connection that the pod opens goes through the sidecar."""
+        if port in self.outbound_ports_excluded or _within(ip, self.outbound_ranges_excluded):
+            return False
+        return port in self.outbound_ports or self.outbound_ranges is None or _within(ip, self.outbound_ranges)
+
+
+EVERYTHING = Redirection()
+
+
+def _ports(text: str) -> frozenset[int]:
+    return frozenset(int(part) for part in text.split(",") if part.strip().isdigit())
+
+
+def _ranges(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    found = []
+    for part in text.split(","):
+        try:
+            found.append(ip_network(part.strip(), strict=False))
+        except ValueError:
+            continue
+    return tuple(found)
+
+
+def _within(ip: str, ranges: Sequence[IPv4Network | IPv6Network]) -> bool:
+    return any(ip_address(ip) in one for one in ranges)
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from tests.backends.conftest import Stage
 
-from meshdojo.backends.base import MANAGED_LABEL, MANAGED_VALUE, BackendError, BackendNotRunning
+from meshdojo.backends.base import BackendError, BackendNotRunning
 from meshdojo.backends.context import ContextBackend
 from meshdojo.backends.minikube import MinikubeBackend
 from meshdojo.cluster.http import HTTPClient
+from meshdojo.cluster.managed import MANAGED_LABEL, MANAGED_VALUE
 
 SECONDS = 60
 

@@ -34,6 +34,14 @@ def test_an_annotation_asks_for_more(world: World) -> None:
     assert not [name for name in found if "outlier_detection" in name]  # nobody asked for outlier detection
 
 
+def test_older_annotations_ask_for_more_too(world: World) -> None:
+    shown, of_other = names(world, "client"), names(world, "other")
+    assert {"filesystem.write_completed", "filesystem.reopen_failed"} <= shown
+    assert f"{CLUSTER}.upstream_rq_200" in shown  # what the other annotation says of prefixes stands
+    assert not [name for name in shown if name.startswith("filesystem.flushed")]
+    assert not [name for name in of_other if name.startswith("filesystem.")]
+
+
 def test_counters_count(world: World) -> None:
     world.many(1)
     before = value(world, "upstream_rq_200")

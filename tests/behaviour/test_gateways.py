@@ -83,6 +83,33 @@ def test_routes_for_one_host_are_merged_at_a_gateway_but_not_in_the_mesh(world: 
     assert world.get(f"{MESH_URL}b").status == 404
 
 
+def test_a_gateway_asks_conditions_before_a_route_without_any_whichever_is_older(world: World) -> None:
+    """So that a route for some can be in an object of its own."""
+    hosts = "[shop.behaviour.example]"
+    world.apply(EDGE + "---" + RULE + virtual_service("everybody", hosts, f"[{to('v1')}]", "[edge]"))
+    some = "match: [{headers: {tester: {exact: 'yes'}}}], "
+    world.apply(virtual_service("some", hosts, f"[{to('v2', some)}]", "[edge]"))
+    assert through_the_gateway(world) == {"v1": 5}
+    assert through_the_gateway(world, tester="yes") == {"v2": 5}
+
+
+def test_callers_may_have_a_virtual_service_of_their_own(world: World) -> None:
+    """One that is exported to nobody else comes before the public one, although that is older."""
+    host = f"[server.{NAMESPACE}.svc.cluster.local]"
+    world.apply(RULE + virtual_service("everybody", host, f"[{to('v1')}]"))
+    own = virtual_service("own", host, f"[{to('v2')}]", namespace=OTHER)
+    world.apply(f'{own}  exportTo: ["."]\n')
+    assert versions(world.many(5, MESH_URL)) == {"v1": 5}
+    assert versions(world.many(5, MESH_URL, source="other")) == {"v2": 5}
+
+
+def test_of_two_public_ones_the_older_counts_wherever_it_is(world: World) -> None:
+    host = f"[server.{NAMESPACE}.svc.cluster.local]"
+    world.apply(RULE + virtual_service("everybody", host, f"[{to('v1')}]"))
+    world.apply(virtual_service("later", host, f"[{to('v2')}]", namespace=OTHER))
+    assert versions(world.many(5, MESH_URL, source="other")) == {"v1": 5}
+
+
 def test_a_route_can_be_left_to_another_virtual_service(world: World) -> None:
     """The root's conditions and the delegate's both hold; what lies outside of the root's is left out."""
     delegate = f"[{to('v1', at('/api/old'))}, {to('v2', at('/elsewhere'))}, {to('v2')}]"

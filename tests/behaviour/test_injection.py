@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import pytest
 from tests.behaviour.world import World
 
-from meshdojo.backends.base import MANAGED_LABEL, MANAGED_VALUE
 from meshdojo.checks.pods import has_sidecar
 from meshdojo.cluster.http import HTTPClient
+from meshdojo.cluster.managed import MANAGED_LABEL, MANAGED_VALUE
 
 Labels = dict[str, str]
 ENABLED, DISABLED = {"istio-injection": "enabled"}, {"istio-injection": "disabled"}

@@ -23,11 +23,12 @@ from typing import Any, TypeVar
 import yaml
 from tests.behaviour.logs import Entry, parse
 
-from meshdojo.backends.base import MANAGED_LABEL, MANAGED_VALUE, Backend
+from meshdojo.backends.base import Backend
 from meshdojo.checks.convergence import Convergence
 from meshdojo.checks.pods import is_ready
 from meshdojo.cluster.errors import StatusError
 from meshdojo.cluster.http import HTTPClient
+from meshdojo.cluster.managed import MANAGED_LABEL, MANAGED_VALUE
 from meshdojo.cluster.rollout import completed
 from meshdojo.validation.setup import silent
 
@@ -42,7 +43,10 @@ REPLICAS = {"v1": 2, "v2": 2}
 READY_SECONDS, SETTLE_SECONDS = 240, 60
 QUIET_LOOKS = 5  # a look takes some 100 ms
 # What a pod has to ask for, as proxies show but few of their counters.
-COUNTERS = {"proxy.istio.io/config": "proxyStatsMatcher:\n  inclusionPrefixes: [cluster.outbound, http.outbound]\n"}
+COUNTERS = {
+    "proxy.istio.io/config": "proxyStatsMatcher:\n  inclusionPrefixes: [cluster.outbound, http.outbound]\n",
+    "sidecar.istio.io/statsInclusionRegexps": r"filesystem\.write_.*,filesystem\.reopen_.*",
+}
 NAMESPACES = {"client": NAMESPACE, "outside": NAMESPACE, "other": OTHER}
 T = TypeVar("T")
 

@@ -40,6 +40,10 @@ class Istiod:
             {"name": "discovery", "env": [{"name": "PILOT_DEBOUNCE_AFTER", "value": "1ms"}]}
         ]
         cluster.add("pods", istiod, pod("gateway", "istio-system"))
+        cluster.add(
+            "namespaces", {"metadata": {"name": "fleet", "labels": {"app.kubernetes.io/managed-by": "meshdojo"}}}
+        )
+        cluster.add("namespaces", {"metadata": {"name": "theirs"}})
         cluster.add("virtualservices.networking.istio.io", resource("web", "5"))
         cluster.on_raw, cluster.on_pod_get = self.raw, self.pod_get
 
@@ -92,6 +96,29 @@ async def test_waits_until_istiod_has_read_the_resource(cluster: Any, istiod: An
     istiod.configz = lambda: answers.pop(0)
     await Convergence(cluster).wait()
     assert answers == []
+
+
+def of_theirs(obj: Any) -> Any:
+    return {**obj, "metadata": {**obj["metadata"], "namespace": "theirs"}}
+
+
+async def test_what_others_have_on_the_cluster_is_not_waited_for(
+    cluster: Any, pod: Any, istiod: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A resource that istiod never reads, one that it still has, a service without endpoints, a proxy that refuses."""
+    cluster.add("virtualservices.networking.istio.io", of_theirs(resource("unread", "9")))
+    cluster.add("services", {"metadata": {"name": "web", "namespace": "theirs"}, "spec": {"selector": {"app": "web"}}})
+    cluster.add("pods", pod("web-1", "theirs", app="web"))
+    istiod.configz = [*istiod.configz, of_theirs(resource("gone", "3"))]
+    answered = istiod.page
+
+    def page(name: Any) -> Any:
+        broken = {"proxy": "web-1.theirs", "resources": {CLUSTER: {"sent": "b", "acked": "a", "lastError": "no"}}}
+        found = json.loads(answered(name))
+        return json.dumps([*found, broken] if name == "syncz" else found).encode()
+
+    monkeypatch.setattr(istiod, "page", page)
+    await Convergence(cluster).wait(seconds=5)
 
 
 async def test_waits_until_a_deleted_resource_is_gone(cluster: Any, istiod: Any) -> None:

@@ -65,9 +65,7 @@ def test_an_object_of_the_labs_own_takes_the_place_of_the_bases(content: Any) ->
 
 
 def test_numbers_as_keys_become_text_as_in_json(content: Any) -> None:
-    manifest = (
-        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: ports}\ndata: {9090: a, on: b, since: 2026-01-01}\n"
-    )
+    manifest = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: ports}\ndata: {9090: a, on: b, since: 2026-01-01}\n"
     content.write("labs/10-demo/manifests/ports.yaml", manifest)
     [ports] = [obj for obj in load_lab(content.folder).manifests() if obj["metadata"]["name"] == "ports"]
     assert ports["data"] == {"9090": "a", "true": "b", "since": "2026-01-01"}

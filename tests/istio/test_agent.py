@@ -55,12 +55,39 @@ def test_statistics_are_published_as_the_pod_asks() -> None:
     assert {"prefix": "cluster.outbound"} not in built()["stats_config"]["stats_matcher"]["inclusion_list"]["patterns"]
 
 
+def test_annotations_count_in_place_of_the_proxys_configuration() -> None:
+    """Pattern by pattern: what no annotation speaks of is as the configuration says."""
+    settings = {"inclusionPrefixes": ["cluster.outbound"], "inclusionRegexps": [".*other.*"]}
+    annotations = {
+        "sidecar.istio.io/statsInclusionRegexps": ".*outlier.*,.*breakers.*",
+        "sidecar.istio.io/statsInclusionSuffixes": "overflow",
+    }
+    assert agent.stats_matcher(settings, annotations) == {
+        "inclusionPrefixes": ["cluster.outbound"],
+        "inclusionSuffixes": ["overflow"],
+        "inclusionRegexps": [".*outlier.*", ".*breakers.*"],
+    }
+
+
+def test_annotations_are_read_from_the_volume(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "annotations").write_text('a.b/c="x \\"y\\"\\nz"\nodd="\\x07"\n')
+    assert agent.downward(tmp_path / "annotations") == {"a.b/c": 'x "y"\nz'}
+    assert "odd is not understood" in capsys.readouterr().err
+    assert agent.downward(tmp_path / "nothing") == {}
+
+
 def test_a_rewritten_probe_reaches_the_application_with_its_headers() -> None:
     probe = {"httpGet": {"path": "/ok?x=1", "port": 80, "httpHeaders": [{"name": "Host", "value": "me"}]}}
     config = built(ISTIO_KUBE_APP_PROBERS=json.dumps({"/app-health/app/readyz": probe}))
     cluster = config["static_resources"]["clusters"][-1]
     address = cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"]["socket_address"]
     assert address == {"address": "127.128.1.2", "port_value": 61080}
+    past = built(
+        ISTIO_KUBE_APP_PROBERS=json.dumps({"/app-health/app/readyz": probe}), MESHDOJO_REDIRECTION="-d 80,15020"
+    )
+    cluster = past["static_resources"]["clusters"][-1]
+    address = cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"]["socket_address"]
+    assert address == {"address": "127.64.1.2", "port_value": 61080}  # the application has the pod's address there
     text = json.dumps(config["static_resources"]["listeners"])
     assert '"prefix_rewrite": "/ok?x=1"' in text
     assert '"host_rewrite_literal": "me"' in text

@@ -58,7 +58,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
 
     async def prepare(*_: object) -> None: ...
 
-    async def take(_client: object) -> frozenset[Any]:
+    async def take(_client: object, *, owned: bool) -> frozenset[Any]:
         return world.left.pop(0) if world.left else frozenset()
 
     async def validate(lab: Lab, _backend: object, report: Report, on_step: Any, **_: Any) -> Report:

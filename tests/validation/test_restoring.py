@@ -18,7 +18,7 @@ from meshdojo.cluster.http import HTTPClient
 from meshdojo.embedded import lifecycle
 from meshdojo.validation.difference import differences
 from meshdojo.validation.restoring import LAST_APPLIED, Wanted, as_kubectl_would, restore
-from meshdojo.validation.state import State, keys_of, look
+from meshdojo.validation.state import DEFAULT_NAMESPACE, State, keys_of, look
 
 pytestmark = pytest.mark.anyio
 
@@ -200,6 +200,55 @@ async def test_a_namespace_that_is_not_ours_is_left_alone(client: HTTPClient, st
     with pytest.raises(BackendError, match="'shop' was not made by meshdojo"):
         await restore(client, await wanted(client), silent)
     await client.patch("namespaces", "shop", {"metadata": {"labels": {"app.kubernetes.io/managed-by": "meshdojo"}}})
+
+
+@pytest.fixture
+async def things(client: HTTPClient) -> AsyncIterator[None]:
+    """What somebody has in `default` before the lab is set up."""
+    await client.create("configmaps", {"metadata": {"name": "mine"}}, "default")
+    await client.create("pods", {"metadata": {"name": "mine"}, "spec": MANIFESTS[-1]["spec"]}, "default")
+    yield
+    for resource in ("configmaps", "pods"):
+        await client.delete(resource, "mine", "default", grace_seconds=0)
+
+
+async def test_what_a_learner_left_in_default_goes_and_what_was_there_stays(client: HTTPClient, things: None) -> None:
+    before = await restore(client, await wanted(client), silent)
+    await client.create("configmaps", {"metadata": {"name": "left"}}, "default")
+    await client.create("pods", {"metadata": {"name": "left"}, "spec": MANIFESTS[-1]["spec"]}, "default")
+    await client.create("deployments.apps", {**MANIFESTS[-2], "metadata": {"name": "left"}}, "default")
+    await client.patch("configmaps", "mine", {"data": {"a": "1"}}, "default")
+    await client.patch("namespaces", "default", {"metadata": {"labels": {"istio-injection": "enabled"}}})
+    found = {str(one) for one in differences(before, (await look(client, everywhere=True)).state)}
+    assert found == {
+        "changed: namespaces default",
+        *(f"added: {kind} default/left" for kind in ("configmaps", "deployments", "pods")),
+    }
+    known = Wanted({DEFAULT_NAMESPACE: before.objects[DEFAULT_NAMESPACE]}, await keys_of(client, MANIFESTS), before)
+    reached = await restore(client, known, silent)
+    assert [one for one in differences(before, reached) if one.key.resource != "pods"] == []
+    assert "istio-injection" not in (await client.get("namespaces", "default"))["metadata"]["labels"]
+    assert (await client.get("configmaps", "mine", "default"))["data"] == {"a": "1"}
+    assert [
+        one["metadata"]["name"] for one in (await client.list("configmaps", "default")).items if one.get("data")
+    ] == [
+        "kube-root-ca.crt",
+        "mine",
+    ]
+    assert "mine" in {one["metadata"]["name"] for one in (await client.list("pods", "default")).items}
+
+
+async def test_on_a_cluster_of_somebody_elses_default_is_theirs(client: HTTPClient, start: State) -> None:
+    await client.create("configmaps", {"metadata": {"name": "left"}}, "default")
+    try:
+        assert not (await look(client)).state.knows_default
+        await undone(client, start, owned=False)
+        assert await client.get("configmaps", "left", "default")
+        # No start is known that tells what was there: nothing goes.
+        await restore(client, await wanted(client), silent)
+        assert await client.get("configmaps", "left", "default")
+    finally:
+        await client.delete("configmaps", "left", "default")
 
 
 async def test_a_namespace_that_was_deleted_is_made_anew(client: HTTPClient, start: State) -> None:

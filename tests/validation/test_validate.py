@@ -202,7 +202,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
 
     async def nothing(*_: object) -> None: ...
 
-    async def take(_client: object) -> frozenset[Any]:
+    async def take(_client: object, *, owned: bool) -> frozenset[Any]:
         return frozenset(world.left_behind if "reset" in world.log else ())
 
     async def run(code: str, *_: object) -> shell.Ran:
@@ -306,6 +306,24 @@ async def test_files_of_the_chapter_are_there_where_its_solution_ended(
     # "around" came after the solution of one, and what a solution made is not there for the next.
     assert dict(seen)["spoil demo.two"] == ["hello", "one"]
     assert dict(seen)["spoil demo.one"] == []
+
+
+async def test_files_are_there_too_where_the_commands_run_again(
+    lab: Lab, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command of a later task may compare with what an earlier section wrote."""
+    seen: dict[str, list[str]] = {}
+
+    async def run(code: str, _environment: object, folder: Path, _seconds: float) -> shell.Ran:
+        seen.setdefault(code.strip(), []).append(" ".join(sorted(os.listdir(folder))))
+        (folder / code.split()[1]).touch()
+        return shell.Ran(0, world.run(code))
+
+    monkeypatch.setattr(shell, "run", run)
+    world.cannot_return = True
+    assert (await prove(lab, world)).proven
+    # "hello" is from the chapter's beginning. For "solve one" after the start, there is nothing yet.
+    assert seen["solve one"] == ["hello", *["hello one"] * 3, ""]
 
 
 async def test_a_reset_that_leaves_something_is_found(lab: Lab, world: World) -> None:

@@ -16,6 +16,10 @@ things are established, in this order, from what istiod tells about itself:
 3. *the proxies have said yes.* For every proxy and type of resource ``/debug/syncz`` gives the last version sent and
    the last one acknowledged: the two must be the same. A proxy that refused a version is reported with its words.
 
+All of this is asked of the namespaces that meshdojo made, and of istio-system, whose gateways and mesh-wide objects
+concern everybody. What others have on a shared cluster is not waited for: a proxy that is broken there is theirs, and
+an istiod that looks at some namespaces only (``discoverySelectors``) never reads the rest.
+
 Source: pilot/pkg/xds/discovery.go (debounce) and debug.go of Istio 1.31; tried on kind. The debug pages are served to
 istiod's own loopback only, so they are asked for through a port-forward where the API server's pod proxy is turned away
 (ten times as fast as an exec of ``pilot-discovery request``); the metrics are open.
@@ -27,8 +31,9 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import Awaitable, Iterator, Mapping
+from collections.abc import Awaitable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from meshdojo.checks import endpoints
@@ -38,6 +43,7 @@ from meshdojo.checks.pods import is_ready
 from meshdojo.cluster.client import Object
 from meshdojo.cluster.errors import StatusError, Unreachable
 from meshdojo.cluster.http import HTTPClient
+from meshdojo.cluster.managed import MANAGED_LABEL, MANAGED_VALUE
 
 NAMESPACE, PORT = "istio-system", 15014
 DEBOUNCE_SECONDS = 0.1
@@ -86,6 +92,7 @@ class Convergence:
         self._nodes = Nodes(client)
         self._forwarded = False
         self._kinds: frozenset[str] = frozenset()
+        self._namespaces: frozenset[str] = frozenset()
 
     async def wait(self, seconds: float = 20.0) -> None:
         """Return once every proxy has acknowledged all there is.
@@ -118,7 +125,8 @@ class Convergence:
         """Step 1."""
         self._kinds = self._kinds or frozenset(kind["kind"] for kind in await self._page(istiod, "resourcesz"))
         for pause in _pauses():
-            wanted, read = await self._wanted(), versions(await self._page(istiod, "configz"))
+            await self._look_at_namespaces()
+            wanted, read = await self._wanted(), versions(self._ours(await self._page(istiod, "configz")))
             behind: list[tuple[str, ...]] = [*not_read(wanted, read), *await self._endpoints_behind(istiod)]
             if behind:
                 stage.text = f"istiod has not read {', '.join('/'.join(key) for key in behind)}"
@@ -150,7 +158,7 @@ class Convergence:
         """Those of pods that are there to stay: one that is going (or gone, its stream still open) answers no more."""
         staying = {
             f"{pod['metadata']['name']}.{pod['metadata']['namespace']}"
-            for pod in (await self._client.list("pods")).items
+            for pod in self._ours((await self._client.list("pods")).items)
             if "deletionTimestamp" not in pod["metadata"]
         }
         proxies = [proxy for proxy in parse_syncz(await self._page(istiod, "syncz")) if proxy.name in staying]
@@ -161,7 +169,7 @@ class Convergence:
 
     async def _wanted(self) -> Mapping[Key, str]:
         lists = await asyncio.gather(*(self._list(kind) for kind in KINDS))
-        return versions([obj for items in lists for obj in items if obj["kind"] in self._kinds])
+        return versions([obj for obj in self._ours(chain(*lists)) if obj["kind"] in self._kinds])
 
     async def _endpoints_behind(self, istiod: Object) -> list[endpoints.Key]:
         """The services whose ready pods istiod does not know, or whose former pods it still knows."""
@@ -169,7 +177,15 @@ class Convergence:
             *(self._client.list(kind) for kind in ("services", "pods", "endpointslices.discovery.k8s.io"))
         )
         shards = await self._page(istiod, "endpointShardz")
-        return endpoints.behind(services.items, pods.items, slices.items, shards)
+        return endpoints.behind(self._ours(services.items), pods.items, slices.items, shards)
+
+    async def _look_at_namespaces(self) -> None:
+        listed = await self._client.list("namespaces", labels=f"{MANAGED_LABEL}={MANAGED_VALUE}")
+        self._namespaces = frozenset((NAMESPACE, *(one["metadata"]["name"] for one in listed.items)))
+
+    def _ours(self, objects: Iterable[Object]) -> list[Object]:
+        """Those of the namespaces that are waited for."""
+        return [obj for obj in objects if obj["metadata"].get("namespace", "") in self._namespaces]
 
     async def _list(self, kind: str) -> list[Object]:
         try:

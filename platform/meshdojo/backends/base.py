@@ -18,10 +18,6 @@ from meshdojo.errors import UserError
 
 Progress = Callable[[str], None]
 
-# Set on every namespace that meshdojo makes. Nothing without it is ever deleted.
-MANAGED_LABEL = "app.kubernetes.io/managed-by"
-MANAGED_VALUE = "meshdojo"
-
 
 class BackendError(UserError):
     """Something in or about the backend failed; never the learner's fault."""

@@ -14,11 +14,12 @@ import json
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
-from meshdojo.backends.base import MANAGED_LABEL, MANAGED_VALUE, BackendError
+from meshdojo.backends.base import BackendError
 from meshdojo.backends.namespaces import delete_namespaces
 from meshdojo.cluster.client import Client, Object
 from meshdojo.cluster.errors import StatusError
 from meshdojo.cluster.http import HTTPClient
+from meshdojo.cluster.managed import MANAGED_LABEL, MANAGED_VALUE
 from meshdojo.cluster.rollout import completed
 
 NAMESPACE = "istio-system"

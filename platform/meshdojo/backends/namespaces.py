@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from meshdojo.backends.base import MANAGED_LABEL, MANAGED_VALUE, BackendError
+from meshdojo.backends.base import BackendError
 from meshdojo.cluster.client import Client
 from meshdojo.cluster.errors import StatusError
+from meshdojo.cluster.managed import MANAGED_LABEL, MANAGED_VALUE
 
 
 async def delete_managed(client: Client, names: tuple[str, ...]) -> None:

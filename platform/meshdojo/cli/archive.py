@@ -9,11 +9,12 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-from meshdojo.backends.base import MANAGED_LABEL, MANAGED_VALUE, Backend, Progress
+from meshdojo.backends.base import Backend, Progress
 from meshdojo.backends.embedded import EmbeddedBackend
 from meshdojo.cli.doctor import examined
 from meshdojo.cluster.errors import ClusterError
 from meshdojo.cluster.http import HTTPClient
+from meshdojo.cluster.managed import MANAGED_LABEL, MANAGED_VALUE
 from meshdojo.errors import UserError
 from meshdojo.istio import version as istio_version
 from meshdojo.validation.diagnosis import snapshot

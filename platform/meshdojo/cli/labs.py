@@ -27,15 +27,17 @@ LabName = Annotated[str, typer.Argument(help="The lab, such as 'canary'; 'meshdo
 
 
 def labs(as_json: AsJson = False) -> None:
-    """List the labs of the course.
+    """List the labs of the course, after reading them and the glossary. Names the first mistake in them.
 
     Example: meshdojo labs
     """
     from rich.table import Table
 
     from meshdojo.course.course import load_course
+    from meshdojo.course.glossary import read_glossary
 
     course = load_course()
+    read_glossary(course.folder)
     if as_json:
         out.print_json(json.dumps([_facts(lab) for lab in course.labs]))
         return
@@ -122,6 +124,23 @@ def diff(lab: LabName, backend: BackendName = DEFAULT_BACKEND, name: Instance = 
     if found:
         raise typer.Exit(EXIT_FAILED)
     err.print(f"Lab {chosen.id!r} is as it was at its start.")
+
+
+def chapter(
+    lab: LabName,
+    without_answers: Annotated[
+        bool, typer.Option("--without-answers", help="Leave out hints, explanations and the quiz.")
+    ] = False,
+) -> None:
+    """Print the chapter of a lab, as Markdown. Without answers it is what a blind solution is written from.
+
+    Example: meshdojo chapter canary --without-answers
+    """
+    from meshdojo.course.answers import without_answers as stripped
+    from meshdojo.course.course import load_course
+
+    text = (load_course().lab(lab).folder / "lab.md").read_text(encoding="utf-8")
+    print(stripped(text) if without_answers else text, end="")
 
 
 def new_lab(

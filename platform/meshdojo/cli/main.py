@@ -24,6 +24,7 @@ for _command in (
     shell.shell,
     up.kubeconfig,
     labs.labs,
+    labs.chapter,
     labs.check,
     labs.reset,
     labs.diff,

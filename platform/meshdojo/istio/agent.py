@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,8 +23,16 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from meshdojo.istio import bootstrap
+from meshdojo.network import Redirection
 
 META_PREFIX = "ISTIO_META_"
+# Where the volume istio-podinfo brings the pod's annotations: lines of KEY="VALUE".
+ANNOTATIONS = Path("/etc/istio/pod/annotations")
+_STATS = {
+    "inclusionPrefixes": "sidecar.istio.io/statsInclusionPrefixes",
+    "inclusionSuffixes": "sidecar.istio.io/statsInclusionSuffixes",
+    "inclusionRegexps": "sidecar.istio.io/statsInclusionRegexps",
+}
 NO_IPTABLES = "no iptables rules here: connections are handed to the sidecar behind a PROXY protocol header"
 
 
@@ -69,8 +78,10 @@ def _flags(argv: Sequence[str]) -> dict[str, str]:
     return flags
 
 
-def pod(environment: Mapping[str, str], arguments: Arguments) -> bootstrap.Pod:
-    """The pod that the environment describes. Raises BadEnvironment."""
+def pod(
+    environment: Mapping[str, str], arguments: Arguments, annotations: Mapping[str, str] | None = None
+) -> bootstrap.Pod:
+    """The pod that the environment and its annotations describe. Raises BadEnvironment."""
     run = Path(_required(environment, "MESHDOJO_RUN"))
     config = _json(environment, "PROXY_CONFIG")
     return bootstrap.Pod(
@@ -83,9 +94,35 @@ def pod(environment: Mapping[str, str], arguments: Arguments) -> bootstrap.Pod:
         xds_socket=xds_socket(run, revision(environment)),
         domain=arguments.domain,
         metadata=_metadata(environment, config),
-        stats_matcher=config.get("proxyStatsMatcher") or {},
+        stats_matcher=stats_matcher(config.get("proxyStatsMatcher") or {}, annotations or {}),
         probers=_json(environment, "ISTIO_KUBE_APP_PROBERS"),
+        redirection=Redirection.parse(shlex.split(environment.get("MESHDOJO_REDIRECTION", ""))),
     )
+
+
+def stats_matcher(settings: Mapping[str, Any], annotations: Mapping[str, str]) -> dict[str, Any]:
+    """ProxyConfig.proxyStatsMatcher; for each kind of pattern an annotation counts in place of it (not beside it).
+
+    Source: getStatsOptions in istio/pkg/bootstrap/config.go.
+    """
+    annotated = {kind: annotations[name].split(",") for kind, name in _STATS.items() if annotations.get(name)}
+    return {**settings, **annotated}
+
+
+def downward(path: Path) -> dict[str, str]:
+    """A file of a downwardAPI volume, {} where there is none: the texts are quoted as Go does it, much as in JSON."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return {}
+    found = {}
+    for line in lines:
+        key, _, quoted = line.partition("=")
+        try:
+            found[key] = str(json.loads(quoted))
+        except ValueError:
+            print(f"{path}: {key} is not understood: {quoted[:200]}", file=sys.stderr, flush=True)
+    return found
 
 
 def revision(environment: Mapping[str, str]) -> str:
@@ -166,7 +203,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     try:
         arguments = Arguments.parse(argv)
-        config = bootstrap.write(pod(os.environ, arguments))
+        config = bootstrap.write(pod(os.environ, arguments, downward(ANNOTATIONS)))
         words = command(arguments, config)
     except (BadEnvironment, OSError) as error:
         print(f"Error: {error}", file=sys.stderr, flush=True)

@@ -46,6 +46,7 @@ class Pod:
     metadata: Json = field(default_factory=dict)
     stats_matcher: Json = field(default_factory=dict)
     probers: Json = field(default_factory=dict)
+    redirection: network.Redirection = network.EVERYTHING
 
     @property
     def admin_socket(self) -> Path:
@@ -69,7 +70,7 @@ def build(pod: Pod) -> Json:
         "cluster_manager": {"upstream_bind_config": {"source_address": {"address": pod.ip, "port_value": 0}}},
         "dynamic_resources": _dynamic(),
         "static_resources": {
-            "clusters": [*clusters, *(probe.cluster(pod.ip) for probe in probes)],
+            "clusters": [*clusters, *(probe.cluster(pod) for probe in probes)],
             "listeners": [
                 _listener(pod.ip, HEALTH_PORT, [_to_admin("/healthz/ready", "/ready")]),
                 _listener(pod.ip, STATS_PORT, [_to_admin("/stats/prometheus", "/stats/prometheus")]),
@@ -230,9 +231,10 @@ class _Probe:
         self.checked = self._http is None
         self.stats = f"cluster.{self._name}"
 
-    def cluster(self, ip: str) -> Json:
+    def cluster(self, pod: Pod) -> Json:
         port = int((self._http or self._target)["port"])
-        address = {"address": network.twin(ip), "port_value": network.mapped_port(port)}
+        ip = network.twin(pod.ip) if pod.redirection.takes(port) else pod.ip
+        address = {"address": ip, "port_value": network.mapped_port(port)}
         cluster = _cluster(self._name, {"socket_address": address})
         if self._http is None:
             cluster["health_checks"] = [self._health_check()]

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from meshdojo.network import EVERYTHING, Redirection
+
 TLS_MODE_LABEL = "security.istio.io/tlsMode"
 NAME_LABEL = "service.istio.io/canonical-name"
 REVISION_LABEL = "service.istio.io/canonical-revision"
-SIDECAR = "istio-proxy"
+SIDECAR, INIT = "istio-proxy", "istio-init"
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class Workload:
     ports: Mapping[str, int] = field(default_factory=dict, hash=False)
     numbers: tuple[int, ...] = ()
     injected: bool = False
+    redirection: Redirection = EVERYTHING
 
     @property
     def in_mesh(self) -> bool:
@@ -44,6 +47,12 @@ class Workload:
     def number(self, target: int | str) -> int | None:
         """The container port that a service's targetPort means."""
         return target if isinstance(target, int) else self.ports.get(target)
+
+
+def redirection(spec: Mapping[str, Any]) -> Redirection:
+    """Which connections the proxy of a pod is given. `spec` may be {}."""
+    inits = spec.get("initContainers") or ()
+    return Redirection.parse([word for one in inits if one["name"] == INIT for word in one.get("args") or ()])
 
 
 def has_sidecar(spec: Mapping[str, Any]) -> bool:
@@ -77,4 +86,5 @@ def from_pod(pod: Mapping[str, Any]) -> Workload | None:
         ports={port["name"]: port["containerPort"] for port in ports if port.get("name")},
         numbers=tuple(sorted({port["containerPort"] for port in ports})),
         injected=injected,
+        redirection=redirection(spec),
     )

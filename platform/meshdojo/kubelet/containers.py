@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SIDECAR_NAME = "istio-proxy"
+SIDECAR_NAME, INIT_NAME = "istio-proxy", "istio-init"
 FIRST_BACK_OFF_SECONDS, LONGEST_BACK_OFF_SECONDS = 10.0, 300.0
 _RESET_BACK_OFF_AFTER_SECONDS = 600.0
 # How long the state says "terminated" before it says CrashLoopBackOff.
@@ -250,6 +250,7 @@ class Container:
             "MESHDOJO_MOUNTS": ":".join(mounts),
             **({"MESHDOJO_SIDECAR": "1"} if pod.captured(self) else {}),
             **({"TERM": "xterm"} if self.spec.get("tty") else {}),
+            **({"MESHDOJO_REDIRECTION": pod.redirection} if pod.has_sidecar else {}),
         }
 
     # One run

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import shlex
 import shutil
 import time
 from collections.abc import Coroutine
@@ -13,7 +14,7 @@ from typing import Any
 
 from meshdojo.cluster.client import Object
 from meshdojo.cluster.errors import ClusterError, StatusError, Unreachable
-from meshdojo.kubelet.containers import SIDECAR_NAME, Container
+from meshdojo.kubelet.containers import INIT_NAME, SIDECAR_NAME, Container
 from meshdojo.kubelet.execution import run_command
 from meshdojo.kubelet.runtime import Runtime
 from meshdojo.kubelet.status import Facts, build
@@ -80,6 +81,12 @@ class PodWorker:
     def has_sidecar(self) -> bool:
         """Whether a container takes the pod's connections: see `network`."""
         return any(container.name == SIDECAR_NAME for container in self.containers)
+
+    @property
+    def redirection(self) -> str:
+        """What the sidecar takes, in the words of ``istio-init``: on a real node it makes the rules of iptables."""
+        inits = self.object["spec"].get("initContainers") or ()
+        return shlex.join(word for one in inits if one["name"] == INIT_NAME for word in one.get("args") or ())
 
     def captured(self, container: Container) -> bool:
         """Whether the sidecar takes this container's connections: those of all but itself and what starts before it."""

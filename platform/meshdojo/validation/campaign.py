@@ -136,7 +136,7 @@ class Campaign:
             else:
                 await self._backend.remove_istio(self._progress)
             async with HTTPClient.from_kubeconfig(self._backend.kubeconfig) as client:
-                left = await inventory.take(client)
+                left = await inventory.take(client, owned=self._backend.owned)
             if before is not None and left - before:
                 problem = f"left behind: {inventory.words(left - before)}"
         except (BackendError, ClusterError) as error:

@@ -10,7 +10,7 @@ from typing import Literal
 import yaml
 
 from meshdojo.cluster.client import Object
-from meshdojo.validation.state import Key, Pod, State, is_automatic
+from meshdojo.validation.state import DEFAULT_NAMESPACE, Key, Pod, State, is_automatic, is_of_default
 
 What = Literal["added", "changed", "missing"]
 
@@ -37,13 +37,20 @@ class Difference:
 
 
 def differences(before: State, now: State) -> list[Difference]:
-    """All that would have to be undone to come from `now` back to `before`."""
+    """All that would have to be undone to come from `now` back to `before`.
+
+    In the namespace `default` that is only what was added since: what was there is somebody's own.
+    """
     return [*_objects(before, now), *_pods(before, now)]
 
 
 def _objects(before: State, now: State) -> Iterator[Difference]:
     for key in sorted({*before.objects, *now.objects}):
         was, is_now = before.objects.get(key), now.objects.get(key)
+        if is_of_default(key) and not (before.knows_default and was is None):
+            continue
+        if key == DEFAULT_NAMESPACE and not (was and is_now):  # looked at only once
+            continue
         if was is not None and is_now is not None:
             if was != is_now:
                 yield Difference("changed", key, was, is_now)

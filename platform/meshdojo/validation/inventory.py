@@ -9,7 +9,7 @@ from meshdojo.checks.convergence import KINDS
 from meshdojo.checks.probe import NAMESPACES
 from meshdojo.cluster.client import Client
 from meshdojo.cluster.errors import StatusError
-from meshdojo.validation.state import controller_of
+from meshdojo.validation.state import controller_of, is_ours
 
 RESOURCES = (
     "namespaces",
@@ -30,10 +30,17 @@ IGNORED = frozenset({"kube-system", *NAMESPACES.values()})
 Key = tuple[str, str, str]
 
 
-async def take(client: Client) -> frozenset[Key]:
-    """resource, namespace and name of every object that counts: what controllers keep has names of its own."""
+async def take(client: Client, *, owned: bool = True) -> frozenset[Key]:
+    """resource, namespace and name of every object that counts: what controllers keep has names of its own.
+
+    Where the cluster is not ours alone (`owned`), that is what is in the namespaces that meshdojo made.
+    """
     found = await asyncio.gather(*(_names(client, resource) for resource in RESOURCES))
-    return frozenset(key for keys in found for key in keys if not _comes_and_goes(key))
+    keys = frozenset(key for keys in found for key in keys if not _comes_and_goes(key))
+    if owned:
+        return keys
+    ours = {one["metadata"]["name"] for one in (await client.list("namespaces")).items if is_ours(one)}
+    return frozenset(key for key in keys if (key[2] if key[0] == "namespaces" else key[1]) in ours)
 
 
 def _comes_and_goes(key: Key) -> bool:

@@ -15,14 +15,17 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import TypeVar
 
-from meshdojo.backends.base import MANAGED_LABEL, MANAGED_VALUE, BackendError, Progress
+from meshdojo.backends.base import BackendError, Progress
 from meshdojo.backends.namespaces import delete_namespaces, require_managed
 from meshdojo.cluster.client import Object
 from meshdojo.cluster.errors import StatusError
 from meshdojo.cluster.http import HTTPClient
+from meshdojo.cluster.managed import MANAGED_LABEL, MANAGED_VALUE
 from meshdojo.cluster.rollout import is_complete
 from meshdojo.validation import difference
 from meshdojo.validation.state import (
+    DEFAULT,
+    DEFAULT_NAMESPACE,
     DEPLOYMENTS,
     EMPTY,
     ISTIO_SYSTEM,
@@ -37,6 +40,7 @@ from meshdojo.validation.state import (
     controller_of,
     is_automatic,
     is_going,
+    is_of_default,
     look,
     look_again,
     pod_of,
@@ -61,7 +65,8 @@ class Wanted:
 
     `exact`: objects whose whole form is known, `normalised`. `manifests`: how to make what is not there; an object of
     which only the manifest is known is replaced by it, fields that the manifest leaves out fall back to their defaults.
-    `before`: the state that `exact` is from; its pods stay where they still are what they were. `fresh`: Deployments
+    `before`: the state that `exact` is from; its pods stay where they still are what they were, and what it has of the
+    namespace `default` stays there. `fresh`: Deployments
     (namespace, name) whose pods are replaced in any case, as they keep something in memory. `owned`: the cluster is
     ours alone, so that Istio's configuration in istio-system may go too. `whole`: pods of `before` that nothing would
     replace are part of what is wanted.
@@ -82,7 +87,7 @@ class Wanted:
     @property
     def namespaces(self) -> set[str]:
         """The wanted namespaces, by name."""
-        return {key.name for key in self.keys if key.resource == NAMESPACES}
+        return {key.name for key in self.keys if key.resource == NAMESPACES} - {DEFAULT}
 
 
 class Refused(BackendError):
@@ -164,7 +169,7 @@ class _Work:
         await _each(self._put_or_make, (key for key in self.wanted.keys if key.resource == NAMESPACES))
 
     def _present(self) -> set[str]:
-        return {key.name for key in self.live.raw if key.resource == NAMESPACES}
+        return {key.name for key in self.live.raw if key.resource == NAMESPACES} - {DEFAULT}
 
     async def objects(self) -> None:
         """What is too much goes; what is missing or not as it was is put back."""
@@ -177,6 +182,9 @@ class _Work:
     def _may_go(self, key: Key) -> bool:
         if key.resource == NAMESPACES or is_automatic(key):
             return False
+        if is_of_default(key):  # only what came since
+            before = self.wanted.before
+            return self.wanted.owned and before is not None and before.knows_default and key not in before.objects
         if key.namespace == ISTIO_SYSTEM and not self.wanted.owned:
             return self._labels(key).get(MANAGED_LABEL) == MANAGED_VALUE
         return key.namespace in self.wanted.namespaces or key.namespace == ISTIO_SYSTEM
@@ -200,7 +208,7 @@ class _Work:
         if key.resource == PODS:
             await self._bare_pod(key)
         elif raw is None:
-            if is_automatic(key):
+            if is_automatic(key) or key == DEFAULT_NAMESPACE:
                 return
             self.done.append(key)
             await self._make(key)
@@ -279,6 +287,7 @@ async def without_old_replica_sets(client: HTTPClient, wanted: Wanted, live: Liv
         (key, obj["metadata"]["uid"])
         for key, obj in live.raw.items()
         if key.resource == REPLICA_SETS
+        and not is_of_default(key)
         and obj["metadata"]["uid"] not in kept
         and not obj["spec"].get("replicas")
         and (owner := controller_of(obj))

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 
-from meshdojo.backends.base import MANAGED_LABEL, MANAGED_VALUE, Backend, BackendError, Progress
+from meshdojo.backends.base import Backend, BackendError, Progress
 from meshdojo.checks.convergence import PATIENT_SECONDS, Convergence
 from meshdojo.checks.outcome import CannotJudge
 from meshdojo.checks.pods import has_sidecar
@@ -20,6 +20,7 @@ from meshdojo.checks.probe import NAMESPACES, Probe
 from meshdojo.cluster.client import Object
 from meshdojo.cluster.errors import StatusError
 from meshdojo.cluster.http import HTTPClient
+from meshdojo.cluster.managed import MANAGED_LABEL, MANAGED_VALUE
 from meshdojo.course.content import content_root
 from meshdojo.course.errors import CourseError
 from meshdojo.course.lab import BASE, Lab, Need, read_manifests
@@ -28,7 +29,19 @@ from meshdojo.validation import record as records
 from meshdojo.validation.difference import Difference, differences
 from meshdojo.validation.record import Record
 from meshdojo.validation.restoring import Refused, Wanted, restore
-from meshdojo.validation.state import PODS, Key, Pod, State, digest, is_automatic, is_going, keys_of, look
+from meshdojo.validation.state import (
+    DEFAULT_NAMESPACE,
+    PODS,
+    Key,
+    Pod,
+    State,
+    digest,
+    is_automatic,
+    is_going,
+    is_of_default,
+    keys_of,
+    look,
+)
 
 
 def silent(_text: str) -> None:
@@ -103,7 +116,7 @@ async def _restored(
     if before is not None:
         for key, obj in before.state.objects.items():
             same = key in prints and before.manifests.get(key) == prints[key]
-            if same or (before.lab == start.lab and is_automatic(key)):
+            if key == DEFAULT_NAMESPACE or same or (before.lab == start.lab and is_automatic(key)):
                 exact[key] = obj
     known = known_before(before, start.lab) if before else None
     wanted = Wanted(exact, manifests, known, start.fresh, backend.owned)
@@ -158,9 +171,8 @@ async def return_to(
         manifests = await keys_of(client, (obj for obj in lab.manifests() if obj["kind"] == "Pod"))
         before = replace(state, pods=(*state.pods, *clean))
         fresh = lab.front.fresh_deployments
-        reached = await restore(
-            client, Wanted(state.objects, manifests, before, fresh, backend.owned, whole=True), progress
-        )
+        exact = {key: obj for key, obj in state.objects.items() if not is_of_default(key)}
+        reached = await restore(client, Wanted(exact, manifests, before, fresh, backend.owned, whole=True), progress)
         if "istio" in lab.front.needs:
             await _settle(client)
         return reached
@@ -266,7 +278,10 @@ async def remove_all(backend: Backend, labs: Iterable[Lab], progress: Progress =
         progress(f"deleting {', '.join(sorted(namespaces))}")
         await backend.reset(*sorted(namespaces))
     async with HTTPClient.from_kubeconfig(backend.kubeconfig) as client:
-        await restore(client, Wanted({}, {}, None, owned=backend.owned), progress)
+        record = await records.read(client)
+        before = record.state if record else None
+        exact = {key: obj for key, obj in before.objects.items() if key == DEFAULT_NAMESPACE} if before else {}
+        await restore(client, Wanted(exact, {}, before, owned=backend.owned), progress)
         await records.forget(client)
 
 

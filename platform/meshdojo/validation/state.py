@@ -1,8 +1,10 @@
 """What is in the namespaces of a lab, without what controllers make: enough to see what differs, and to put it back.
 
 A *state* is taken of all namespaces that meshdojo made (but the probe's), and of Istio's configuration in
-istio-system, which acts on every one of them. Objects come without what the server counts and keeps for itself
-(resourceVersion, managedFields, status …), so that two states can be compared.
+istio-system, which acts on every one of them. Where the cluster is ours alone, it is also taken of the namespace
+`default`, in which kubectl works unless it is told otherwise: no lab is at home there, but learners leave things.
+Namespaces that somebody else made are nobody's business here. Objects come without what the server counts and keeps
+for itself (resourceVersion, managedFields, status …), so that two states can be compared.
 """
 
 from __future__ import annotations
@@ -15,15 +17,15 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from meshdojo.backends.base import MANAGED_LABEL, MANAGED_VALUE
 from meshdojo.checks.pods import has_sidecar, is_ready
 from meshdojo.checks.probe import NAMESPACES as PROBE_NAMESPACES
 from meshdojo.cluster.client import Object
 from meshdojo.cluster.errors import StatusError
 from meshdojo.cluster.http import HTTPClient
+from meshdojo.cluster.managed import MANAGED_LABEL, MANAGED_VALUE
 from meshdojo.cluster.resources import Resource
 
-ISTIO_SYSTEM = "istio-system"
+ISTIO_SYSTEM, DEFAULT = "istio-system", "default"
 NAMESPACES, PODS, REPLICA_SETS, DEPLOYMENTS = "namespaces", "pods", "replicasets.apps", "deployments.apps"
 EMPTY: Mapping[str, str] = MappingProxyType({})
 REVISION = "deployment.kubernetes.io/revision"
@@ -56,6 +58,9 @@ class Key(NamedTuple):
         return f"{kind} {self.namespace}/{self.name}" if self.namespace else f"{kind} {self.name}"
 
 
+DEFAULT_NAMESPACE = Key(NAMESPACES, "", DEFAULT)
+
+
 @dataclass(frozen=True)
 class Pod:
     """A pod as it must stay to count as the one that was there: `fingerprint` covers labels, spec and restarts.
@@ -75,7 +80,11 @@ class Pod:
 
 @dataclass(frozen=True)
 class State:
-    """What there is, or was. `objects` are `normalised`; `istiod` is the uid of its Deployment ('' for none)."""
+    """What there is, or was. `objects` are `normalised`; `istiod` is the uid of its Deployment ('' for none).
+
+    `default` is among the `objects` with what is in it (pods that nothing keeps too), if it was looked at, and nowhere
+    else: nothing waits for it.
+    """
 
     objects: Mapping[Key, Object]
     pods: tuple[Pod, ...]
@@ -86,6 +95,11 @@ class State:
     def pod(self, uid: str) -> Pod | None:
         """The pod with this uid, None for none."""
         return next((pod for pod in self.pods if pod.uid == uid), None)
+
+    @property
+    def knows_default(self) -> bool:
+        """Whether the namespace `default` was looked at."""
+        return DEFAULT_NAMESPACE in self.objects
 
 
 @dataclass(frozen=True)
@@ -107,11 +121,13 @@ async def look(
 ) -> Live:
     """What there is now. `known`: namespaces (with uid) that are ours even if somebody took their label away.
 
-    `kinds`: those that there are, if that is known. `everywhere`: each kind is listed once, in all namespaces, which on
-    a cluster of our own takes a third of the requests; elsewhere it may not be ours to see. Raises ClusterError.
+    `kinds`: those that there are, if that is known. `everywhere`: the cluster is ours alone, so that `default` is looked
+    at too, and each kind is listed once, in all namespaces, which takes a third of the requests. Raises ClusterError.
     """
     listed, found = await asyncio.gather(client.list(NAMESPACES), _kinds(client, kinds))
-    namespaces = [item for item in listed.items if is_ours(item) or _is_known(item, known)]
+    namespaces = [
+        one for one in listed.items if is_ours(one) or _is_known(one, known) or (everywhere and _is_default(one))
+    ]
     return await _look(client, namespaces, found, everywhere)
 
 
@@ -127,9 +143,10 @@ async def look_again(client: HTTPClient, before: Live, only: Collection[str] = (
     `only`: names of resources; nothing is known of others then.
     """
     listed = await client.list(NAMESPACES)
-    namespaces = [item for item in listed.items if _is_known(item, before.state.namespaces)]
+    owned = DEFAULT_NAMESPACE in before.raw
+    wanted = [one for one in listed.items if _is_known(one, before.state.namespaces) or (owned and _is_default(one))]
     kinds = [kind for kind in before.kinds if kind.name in only] if only else before.kinds
-    return replace(await _look(client, namespaces, kinds, before.everywhere), kinds=before.kinds)
+    return replace(await _look(client, wanted, kinds, before.everywhere), kinds=before.kinds)
 
 
 async def _look(client: HTTPClient, namespaces: list[Object], kinds: Sequence[Resource], everywhere: bool) -> Live:
@@ -165,6 +182,10 @@ def _is_known(namespace: Object, known: Mapping[str, str]) -> bool:
     return bool(known.get(metadata["name"]) == metadata["uid"])
 
 
+def _is_default(namespace: Object) -> bool:
+    return bool(namespace["metadata"]["name"] == DEFAULT)
+
+
 async def _istiod(client: HTTPClient) -> str:
     found = await client.list(DEPLOYMENTS, ISTIO_SYSTEM, labels="app=istiod")
     return str(found.items[0]["metadata"]["uid"]) if found.items else ""
@@ -187,16 +208,24 @@ def _state(raw: Mapping[Key, Object], istiod: str) -> State:
     owners = {obj["metadata"]["uid"]: obj for key, obj in raw.items() if key.resource == REPLICA_SETS}
     return State(
         {key: normalised(obj) for key, obj in raw.items() if _counts(key, obj, raw)},
-        tuple(pod_of(obj, owners) for key, obj in raw.items() if key.resource == PODS and not is_going(obj)),
+        tuple(
+            pod_of(obj, owners)
+            for key, obj in raw.items()
+            if key.resource == PODS and key.namespace != DEFAULT and not is_going(obj)
+        ),
         frozenset(owners),
-        {key.name: obj["metadata"]["uid"] for key, obj in raw.items() if key.resource == NAMESPACES},
+        {
+            key.name: obj["metadata"]["uid"]
+            for key, obj in raw.items()
+            if key.resource == NAMESPACES and key != DEFAULT_NAMESPACE
+        },
         istiod,
     )
 
 
 def _counts(key: Key, obj: Object, raw: Mapping[Key, Object]) -> bool:
-    """Whether somebody made this object: not a controller, and no pod (those have facts of their own)."""
-    if key.resource in (PODS, REPLICA_SETS) and (key.resource == PODS or controller_of(obj)):
+    """Whether somebody made this object: not a controller, and no pod of a lab (those have facts of their own)."""
+    if key.resource == PODS and key.namespace != DEFAULT:
         return False
     if key.resource == "endpoints":  # those of a service follow it; others are somebody's
         return Key("services", key.namespace, key.name) not in raw
@@ -206,6 +235,11 @@ def _counts(key: Key, obj: Object, raw: Mapping[Key, Object]) -> bool:
 def is_automatic(key: Key) -> bool:
     """Whether this object appears in every namespace by itself."""
     return (key.resource, key.name) in _AUTOMATIC
+
+
+def is_of_default(key: Key) -> bool:
+    """Whether this object is in the namespace `default`."""
+    return key.namespace == DEFAULT
 
 
 def is_going(obj: Object) -> bool:

@@ -116,7 +116,7 @@ class Proof:
         """The whole proof: set-up, failing, the documented commands, passing, wrong and right solutions, reset."""
         await self._set_up()
         async with self.step("set-up", "what is there at the start"):
-            before = await inventory.take(self.client())
+            before = await inventory.take(self.client(), owned=self.backend.owned)
         for task in self.lab.tasks:
             await self.must_fail(task)
         await self._documented()
@@ -185,13 +185,14 @@ class Proof:
         """Bring the cluster to where a solution begins; returns the folder for its commands."""
         after = begins_after(self.lab, solution)
         checkpoint = self._checkpoints.get(after)
-        # Istio itself is not part of what can be brought back.
-        if checkpoint is not None and "no-istio" not in self.lab.front.needs and await self._back(checkpoint, after):
-            folder = self._new_folder()
-            shutil.copytree(checkpoint.folder, folder, dirs_exist_ok=True)
-            return folder
-        await self._set_up()
         folder = self._new_folder()
+        if checkpoint is not None:
+            # What was written outside of any task, such as a file to compare with, is there in any case.
+            shutil.copytree(checkpoint.folder, folder, dirs_exist_ok=True)
+            # Istio itself is not part of what can be brought back.
+            if "no-istio" not in self.lab.front.needs and await self._back(checkpoint, after):
+                return folder
+        await self._set_up()
         for fence in solutions_before(self.lab, solution):
             await self._command(fence, folder, settled=True)
             # What a chapter shows between two tasks, and with it the time that this takes, is left out here.
@@ -235,8 +236,7 @@ class Proof:
 
     async def _gone(self) -> None:
         """Wait until no pod of the lab is on its way out: a command might find it before the one that came for it."""
-        async with self.client() as client:
-            await setup.pods_gone(client, self.lab.namespaces())
+        await setup.pods_gone(self.client(), self.lab.namespaces())
 
     async def attempt(self, solution: Solution) -> None:
         """Do a task in another way than the chapter."""
@@ -268,7 +268,7 @@ class Proof:
             reached = await setup.reset_lab(self.backend, self.lab, self._progress, client=self.client())
             if self._start is not None:
                 problems += unlike(self._start, reached)
-            now = await inventory.take(self.client())
+            now = await inventory.take(self.client(), owned=self.backend.owned)
             if now - before:
                 problems.append(f"left behind: {inventory.words(now - before)}")
             if before - now:

@@ -194,6 +194,14 @@ async def test_overflow(mesh: Any, answered: int, thresholds: Any, body: str, re
     assert state.asked[0].concurrency == lab.BURST
 
 
+@pytest.mark.parametrize(("thresholds", "reason"), [(NARROW, None), (WIDE, "The limits are too wide.")])
+async def test_limits_of_a_subset_are_limits(mesh: Any, thresholds: Any, reason: Any) -> None:
+    """Requests take the one or the other: which, the overflow has told."""
+    clusters = [cluster("position-tracker", thresholds={}), cluster("position-tracker", None, thresholds, "limited")]
+    state = mesh(shares={lab.HISTORY_URL: [{"200": 0.5, "503": 0.5}]}, body=OVERFLOW, clusters=clusters)
+    assert reason_of(await lab.overflow(state)) == reason
+
+
 @pytest.mark.parametrize(("answered", "expected"), [(4, Pass), (3, Fail), (1, Fail), (0, Fail)])
 async def test_room(mesh: Any, answered: int, expected: Any) -> None:
     share = answered / lab.ROOM

@@ -187,5 +187,7 @@ def test_a_proxy_config_annotation_that_is_wrong(text: str, pod: JSON, config: I
 
 def test_wishes_without_an_effect_are_told(pod: JSON) -> None:
     assert warnings(pod) == []
-    name = "traffic.sidecar.istio.io/excludeOutboundPorts"
-    assert warnings(with_annotations(pod, {name: "80"})) == [f'annotation "{name}" has no effect in the embedded mesh']
+    name = "traffic.sidecar.istio.io/excludeInterfaces"
+    assert warnings(with_annotations(pod, {name: "eth1"})) == [
+        f'annotation "{name}" has no effect in the embedded mesh'
+    ]

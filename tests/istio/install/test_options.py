@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,34 @@ def test_later_settings_win_over_profile_and_files(tmp_path: Path) -> None:
     assert options.spec["components"]["egressGateways"] == [{"name": "istio-egressgateway", "enabled": False}]
     assert options.spec["components"]["ingressGateways"][0]["enabled"] is True
     assert options.warnings == ()
+
+
+def test_the_mesh_config_may_be_among_the_values_and_loses_against_the_one_that_is_not(tmp_path: Path) -> None:
+    """As istioctl 1.31 does: its order of files does not matter for that."""
+    values, spec = tmp_path / "values.yaml", tmp_path / "spec.yaml"
+    head = "apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\nspec:\n  profile: demo\n"
+    values.write_text(
+        f"{head}  values: {{meshConfig: {{accessLogFile: /v, outboundTrafficPolicy: {{mode: REGISTRY_ONLY}}}}}}\n"
+    )
+    spec.write_text(f"{head}  meshConfig: {{accessLogFile: /s}}\n")
+    mesh = load([], [values]).spec["meshConfig"]
+    assert (mesh["accessLogFile"], mesh["outboundTrafficPolicy"]) == ("/v", {"mode": "REGISTRY_ONLY"})
+    for files in ([values, spec], [spec, values]):
+        options = load(["values.meshConfig.trustDomain=my.mesh"], files)
+        assert "meshConfig" not in options.spec["values"]
+        assert options.spec["meshConfig"]["accessLogFile"] == "/s"
+        assert options.spec["meshConfig"]["trustDomain"] == "my.mesh"
+        assert options.spec["meshConfig"]["outboundTrafficPolicy"] == {"mode": "REGISTRY_ONLY"}
+
+
+def test_standard_input_is_the_last_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = '{"apiVersion": "install.istio.io/v1alpha1", "kind": "IstioOperator", "spec": {"profile": "demo"}}'
+    operator = tmp_path / "operator.yaml"
+    operator.write_text(text.replace("demo", "minimal"))
+    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+    assert load([], [operator, Path("-")]).spec["profile"] == "demo"
+    with pytest.raises(BadOption, match="merge inputs: stdin is only allowed as the last filename"):
+        load([], [Path("-"), operator])
 
 
 def test_set_chooses_the_profile_of_a_file(tmp_path: Path) -> None:
@@ -45,6 +74,7 @@ def test_set_chooses_the_profile_of_a_file(tmp_path: Path) -> None:
         ("revision=A_B", "invalid revision specified: A_B"),
         ("components.pilot.enabled=maybe", "cannot unmarshal string into a value of type bool"),
         ("meshConfig.outboundTrafficPolicy.mode=FOO", 'unknown value "FOO" for enum istio.mesh.v1alpha1.MeshConfig'),
+        ("values.meshConfig.outboundTrafficPolicy.mode=FOO", 'unknown value "FOO" for enum istio.mesh.v1alpha1'),
         ("values.global.istioNamespace=mesh", "values.global.istioNamespace=mesh is not possible in the embedded mesh"),
         ("components.cni.enabled=true", "components.cni.enabled=true is not possible in the embedded mesh: only false"),
         ("values.global.proxy.nonsense=1", "values.global.proxy.nonsense is not supported by the embedded mesh"),

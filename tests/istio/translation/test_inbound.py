@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from tests.istio.world import service_objects, snapshot
 
@@ -6,6 +8,7 @@ from meshdojo.istio.snapshot import Snapshot
 from meshdojo.istio.translation import inbound
 from meshdojo.istio.translation.listeners import sidecar_inbound
 from meshdojo.istio.workload import Workload
+from meshdojo.network import Redirection
 
 POD = Workload("fleet", "web-1", "127.64.1.1", labels={"app": "web"}, ports={"admin": 9000}, numbers=(8080, 9000))
 
@@ -35,6 +38,11 @@ def test_ports_are_the_targets_of_services_and_the_containers_own() -> None:
         (8080, Protocol.HTTP),
         (9000, Protocol.AUTO),
     ]
+
+
+def test_ports_past_the_sidecar_are_not_its_own() -> None:
+    pod = replace(POD, redirection=Redirection.parse(["-b", "*", "-d", "15020,9000"]))
+    assert [one.number for one in inbound.ports(cluster(("http", 80, 8080)), pod)] == [8080]
 
 
 def test_services_that_select_other_pods_do_not_count() -> None:

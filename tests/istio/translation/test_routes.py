@@ -98,6 +98,9 @@ def cluster(objects: str, call: Call, **more: Any) -> str | None:
 
 WEB = "outbound|8080||web.fleet.svc.cluster.local"
 API = "outbound|8080||api.fleet.svc.cluster.local"
+WEB_HOST = "web.fleet.svc.cluster.local"
+# A short name means a service of the VirtualService's namespace.
+API_OF_OTHER = "outbound|8080||api.other.svc.cluster.local"
 
 
 @pytest.mark.parametrize(
@@ -157,6 +160,22 @@ def test_the_oldest_virtual_service_owns_the_host_alone() -> None:
     old = virtual_service("[{match: [{uri: {prefix: /a}}], route: [{destination: {host: web}}]}]", name="old")
     assert cluster(f"{young}\n---\n{old}", Call(path="/a")) == WEB
     assert cluster(f"{young}\n---\n{old}", Call(path="/b")) is None
+
+
+def test_a_virtual_service_for_the_callers_namespace_alone_beats_older_ones_for_more() -> None:
+    def one(name: str, path: str, export_to: str, year: int, namespace: str = "fleet") -> str:
+        http = f"[{{match: [{{uri: {{prefix: {path}}}}}], {TO_API}}}]"
+        text = virtual_service(http, name, WEB_HOST, creationTimestamp=f'"{year}-01-01T00:00:00Z"', namespace=namespace)
+        return f"{text}  exportTo: {export_to}\n"
+
+    public = one("public", "/public", '["*", fleet]', 2020)
+    exported = one("exported", "/exported", "[fleet, elsewhere]", 2021, "other")
+    private = one("private", "/private", '["."]', 2022)
+    assert cluster(public, Call(path="/public")) == API
+    both = f"{public}---{exported}"
+    assert (cluster(both, Call(path="/public")), cluster(both, Call(path="/exported"))) == (None, API_OF_OTHER)
+    all_three = f"{both}---{private}"
+    assert [cluster(all_three, Call(path=path)) for path in ("/public", "/exported", "/private")] == [None, None, API]
 
 
 def test_hosts_that_are_no_service_are_served_on_port_80() -> None:

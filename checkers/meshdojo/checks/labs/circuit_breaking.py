@@ -155,14 +155,16 @@ async def overflow(mesh: Mesh) -> Outcome:
             expected,
             measured.explanation(),
         )
-    for rule in await clusters(mesh, await mesh.inside(), POSITIONS):
-        if rule.limit > LARGEST_LIMIT:
-            return Fail(
-                "The limits are too wide.",
-                f"{saw}; {rule.limit} requests may be at work or waiting",
-                "four at work and four waiting",
-                "tcp.maxConnections: 4 and http.http1MaxPendingRequests: 4",
-            )
+    # Where the limits are those of a subset, the requests that were just refused had been sent there, and nobody uses
+    # the cluster beside it.
+    narrowest = min((rule.limit for rule in await clusters(mesh, await mesh.inside(), POSITIONS)), default=0)
+    if narrowest > LARGEST_LIMIT:
+        return Fail(
+            "The limits are too wide.",
+            f"{saw}; {narrowest} requests may be at work or waiting",
+            "four at work and four waiting",
+            "tcp.maxConnections: 4 and http.http1MaxPendingRequests: 4",
+        )
     return Pass(saw)
 
 

@@ -20,12 +20,6 @@ JSON = dict[str, Any]
 TEMPLATES = ("sidecar", "gateway")
 _NO_EFFECT = (
     "sidecar.istio.io/interceptionMode",
-    "traffic.sidecar.istio.io/includeOutboundIPRanges",
-    "traffic.sidecar.istio.io/excludeOutboundIPRanges",
-    "traffic.sidecar.istio.io/includeOutboundPorts",
-    "traffic.sidecar.istio.io/excludeOutboundPorts",
-    "traffic.sidecar.istio.io/includeInboundPorts",
-    "traffic.sidecar.istio.io/excludeInboundPorts",
     "traffic.sidecar.istio.io/excludeInterfaces",
     "sidecar.istio.io/bootstrapOverride",
     "sidecar.istio.io/userVolume",

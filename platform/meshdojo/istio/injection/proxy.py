@@ -63,7 +63,7 @@ class Subject:
 
 
 def init_container(subject: Subject) -> JSON:
-    """istio-init: on a real cluster it writes the iptables rules, here it only says so."""
+    """istio-init: on a real cluster it writes the iptables rules; here its arguments are read (`Redirection`)."""
     return {
         "name": INIT,
         "image": _image(subject, "global.proxy_init.image"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -16,10 +17,11 @@ from typing import Any
 
 import yaml
 
-from meshdojo.istio.install.paths import BadOption, assign, assignment, leaves, merged
+from meshdojo.istio.install.paths import BadOption, Step, assign, assignment, leaves, merged
 from meshdojo.istio.install.profiles import BASE, profile
 
 JSON = dict[str, Any]
+STDIN = "-"
 REVISION = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _KINDS = {
     "install.istio.io/v1alpha1": "IstioOperator",
@@ -76,6 +78,10 @@ EFFECTIVE = (
     "values.global.multiCluster.clusterName",
     "values.global.proxy.autoInject",
     "values.global.proxy.componentLogLevel",
+    "values.global.proxy.excludeI*",
+    "values.global.proxy.excludeO*",
+    "values.global.proxy.includeI*",
+    "values.global.proxy.includeO*",
     "values.global.proxy.holdApplicationUntilProxyStarts",
     "values.global.proxy.image",
     "values.global.proxy.logLevel",
@@ -113,10 +119,6 @@ HARMLESS = (
     "values.global.logAsJson",
     "values.global.network",
     "values.global.priorityClassName",
-    "values.global.proxy.excludeI*",
-    "values.global.proxy.excludeO*",
-    "values.global.proxy.includeI*",
-    "values.global.proxy.includeO*",
     "values.global.proxy.lifecycle*",
     "values.global.proxy.privileged",
     "values.global.proxy.startupProbe*",
@@ -176,26 +178,44 @@ class Options:
 
 
 def load(settings: Iterable[str] = (), files: Iterable[Path] = (), revision: str = "") -> Options:
-    """Options from ``--set`` texts, IstioOperator files (later ones win) and ``--revision``. Raises BadOption."""
+    """Options from ``--set`` texts, IstioOperator files (later ones win) and ``--revision``. Raises BadOption.
+
+    A file called ``-`` is standard input, and has to be the last one.
+    """
     given: JSON = {}
-    for path in files:
+    listed = list(files)
+    for number, path in enumerate(listed, 1):
+        if str(path) == STDIN and number < len(listed):
+            raise BadOption("merge inputs: stdin is only allowed as the last filename")
         given = merged(given, _file(path))
     if revision:
         given["revision"] = revision
-    texts = list(settings)
-    for text in texts:
-        steps, value = assignment(text)
+    sets = [assignment(text) for text in settings]
+    for steps, value in sets:
         if steps == ["profile"]:
             given["profile"] = value
     base = merged(BASE, profile(str(given.get("profile") or "default")))
-    spec = merged(copy.deepcopy(base), given)
-    touched = dict(given)
-    for text in texts:
-        steps, value = assignment(text)
+    spec = merged(_with_mesh_values(base, given, sets), given)
+    touched = copy.deepcopy(given)
+    for steps, value in sets:
         assign(spec, steps, value)
         assign(touched, _without_indexes(steps), value)
     warnings = _checked(touched)
+    spec["values"].pop("meshConfig", None)
     return Options(_normal(spec), tuple(warnings))
+
+
+def _with_mesh_values(base: JSON, given: JSON, sets: Iterable[tuple[list[Step], Any]]) -> JSON:
+    """The profile, with ``values.meshConfig`` over its mesh config.
+
+    It means the same as ``meshConfig``, which wins where both are given, in whatever order. Source: MergeInputs and
+    translateIstioOperatorToHelm in istio/operator/pkg/render/manifest.go, tried with istioctl 1.31.
+    """
+    values: JSON = {"meshConfig": copy.deepcopy((given.get("values") or {}).get("meshConfig") or {})}
+    for steps, value in sets:
+        if steps[:2] == ["values", "meshConfig"]:
+            assign(values, steps[1:], value)
+    return merged(copy.deepcopy(base), values)
 
 
 def _without_indexes(steps: list[Any]) -> list[Any]:
@@ -204,7 +224,7 @@ def _without_indexes(steps: list[Any]) -> list[Any]:
 
 def _file(path: Path) -> JSON:
     try:
-        text = path.read_text()
+        text = sys.stdin.read() if str(path) == STDIN else path.read_text()
     except OSError as error:
         raise BadOption(f"merge inputs: open {path}: {(error.strerror or str(error)).lower()}") from None
     try:
@@ -222,6 +242,8 @@ def _checked(given: JSON) -> list[str]:
     warnings = []
     for path, value in leaves(given) if given else ():
         _known(path)
+        if path.startswith("values.meshConfig."):
+            path = path.removeprefix("values.")
         _typed(path, value)
         if path in FIXED:
             if value != FIXED[path]:

@@ -42,7 +42,8 @@ def ports(snapshot: Snapshot, pod: Workload) -> list[Inbound]:
     for number in pod.numbers:
         if number not in found:
             found[number] = Inbound(number, Protocol.AUTO, None, None, mode(policies, number))
-    return [found[number] for number in sorted(found) if number not in OWN_PORTS]
+    # What the sidecar is not given it need not serve; the application has the pod's address for itself there.
+    return [found[number] for number in sorted(found) if number not in OWN_PORTS and pod.redirection.takes(number)]
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,10 @@ class Rule:
 
 @dataclass(frozen=True, eq=False)
 class Scope:
-    """What a proxy of `namespace` with these labels sees. Equal `key`, equal scope."""
+    """What a proxy of `namespace` with these labels sees. Equal `key`, equal scope.
+
+    `virtual_services` are in the order in which they are asked: those for this namespace alone before those for all.
+    """
 
     key: tuple[object, ...]
     namespace: str
@@ -67,7 +70,7 @@ class Scope:
 
     @cached_property
     def mesh_routes(self) -> tuple[tuple[str, Config[VirtualService]], ...]:
-        """(host, VirtualService) for sidecars, oldest first; a host belongs to the oldest that names it."""
+        """(host, VirtualService) for sidecars; a host belongs to the first that names it."""
         taken: dict[str, Config[VirtualService]] = {}
         for one in self.virtual_services:
             if not one.object.spec.gateways or hosts.MESH in one.object.spec.gateways:
@@ -112,7 +115,8 @@ def scope_of(snapshot: Snapshot, proxy: Proxy, labels: Mapping[str, str]) -> Sco
     sidecar = sidecar_of(snapshot, proxy.namespace, labels) if proxy.role == "sidecar" else None
     rules = tuple(one for one in snapshot.destination_rules if _applies(one, proxy.namespace, labels))
     seen = {one.host: one for one in snapshot.services if one.visible_from(proxy.namespace)}
-    routes = tuple(one for one in snapshot.virtual_services if _exported(one, proxy.namespace))
+    exported = [one for one in snapshot.virtual_services if _exported(one, proxy.namespace)]
+    routes = tuple(sorted(exported, key=_publicity))
     patterns = _egress(sidecar, proxy.namespace)
     if patterns is not None:
         seen = {host: one for host, one in seen.items() if _imported(patterns, one.namespace, host)}
@@ -160,6 +164,18 @@ def _applies(one: Config[DestinationRule], namespace: str, labels: Mapping[str, 
 
 def _exported(one: Config[VirtualService], namespace: str) -> bool:
     return visible(one.object.spec.export_to, one.namespace, namespace)
+
+
+def _publicity(one: Config[VirtualService]) -> int:
+    """The callers' own VirtualService comes before one that was exported to them, and that before one for everybody.
+
+    So callers can decide otherwise for themselves. Among equals it is the oldest. Source: SelectVirtualServices in
+    istio/pilot/pkg/model/virtualservice.go, initVirtualServices in push_context.go there.
+    """
+    export_to = one.object.spec.export_to
+    if not export_to or "*" in export_to:
+        return 2
+    return 0 if "." in export_to or one.namespace in export_to else 1
 
 
 def _egress(sidecar: Config[Sidecar] | None, namespace: str) -> list[tuple[str, str]] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -18,6 +19,7 @@ class Pod:
     resolver: str
     admin: str  # the Unix socket of Envoy's admin interface, where the pod has one
     sidecar: bool
+    redirection: network.Redirection = network.EVERYTHING
     twin: str = field(init=False)
     _octet: int = field(init=False)
 
@@ -38,12 +40,12 @@ class Pod:
             resolver=f"{run}/network.sock",
             admin=f"{run}/pods/{environ.get('MESHDOJO_POD_UID', '')}/admin.sock",
             sidecar=environ.get("MESHDOJO_SIDECAR") == "1",
+            redirection=network.Redirection.parse(shlex.split(environ.get("MESHDOJO_REDIRECTION", ""))),
         )
 
-    @property
-    def served(self) -> str:
-        """The address that an app of this pod really binds when it asks for all addresses."""
-        return self.twin if self.sidecar else self.ip
+    def served(self, port: int) -> str:
+        """The address that an app of this pod really binds when it asks for all addresses (port 0: any port)."""
+        return self.twin if self.sidecar and (port == 0 or self.redirection.takes(port)) else self.ip
 
     def is_pod(self, ip: str) -> bool:
         """Whether `ip` is a pod (or the node) of this environment."""

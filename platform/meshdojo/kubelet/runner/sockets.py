@@ -89,7 +89,7 @@ def _connect(self: socket.socket, address: Any) -> None:
     _state.bound.pop(self, None)
     if _is_local(pod, target[0]):
         _connect_local(self, pod, target)
-    elif pod.sidecar:
+    elif pod.sidecar and pod.redirection.catches(*target):
         _connect_through_sidecar(self, pod, target)
     else:
         _connect_directly(self, pod, target, address[:2])
@@ -131,7 +131,7 @@ def _connect_local(sock: socket.socket, pod: Pod, target: Address) -> None:
         _become_unix(sock, pod.admin)
         return
     addresses = [pod.twin, pod.ip]
-    if pod.sidecar and target[1] not in SIDECAR_PORTS:
+    if pod.sidecar and target[1] not in SIDECAR_PORTS and pod.redirection.takes(target[1]):
         addresses = [pod.twin]
     elif target[0] == pod.ip and not pod.sidecar:
         addresses = [pod.ip]
@@ -249,14 +249,14 @@ def _bind(self: socket.socket, address: Any) -> None:
         return _Raw.bind(self, address)
     host, port = str(address[0]), int(address[1])
     ip = "0.0.0.0" if host in ("", "0.0.0.0", "::") else _numeric(host)
-    _Raw.bind(self, _native(self, (_serving_address(pod, ip), mapped_port(port) if port else 0)))
+    _Raw.bind(self, _native(self, (_serving_address(pod, ip, port), mapped_port(port) if port else 0)))
     _state.bound[self] = pod.ip if ip == pod.ip else host or "0.0.0.0"
     return None
 
 
-def _serving_address(pod: Pod, ip: str) -> str:
+def _serving_address(pod: Pod, ip: str, port: int) -> str:
     if ip in ("0.0.0.0", pod.ip):
-        return pod.served
+        return pod.served(port)
     if _is_local(pod, ip):
         return pod.twin  # other pods do not reach what listens on localhost only
     raise OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))

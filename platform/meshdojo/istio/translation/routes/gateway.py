@@ -1,6 +1,7 @@
 """Route configurations of a gateway: ``http.PORT``, and one per HTTPS server.
 
-Unlike in the mesh, the routes of several VirtualServices for one host are merged here, the oldest first.
+Unlike in the mesh, the routes of several VirtualServices for one host are merged here, the oldest first; those that
+every request fits come after all others, whosever they are.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from meshdojo.istio.models.virtual_service import VirtualService
 from meshdojo.istio.snapshot import Config
 from meshdojo.istio.translation.gateways import GatewayServer, bound
 from meshdojo.istio.translation.routes.http import Place, routes
+from meshdojo.istio.translation.routes.matching import catch_all_last
 from meshdojo.istio.translation.routes.sidecar import LARGEST_BODY, destination_hosts
 from meshdojo.istio.translation.scope import Scope
 
@@ -61,8 +63,8 @@ def _virtual_host(scope: Scope, host: str, pairs: list[Binding]) -> Any:
     found = VirtualHost(name=f"{host}:{port}", domains=[host], include_request_attempt_count=True)
     if any(_redirects_to_https(server) for server, _ in pairs):
         found.require_tls = VirtualHost.ALL
-    for server, config in pairs:
-        found.routes.extend(routes(config, Place(scope, server.gateway_name, server.server.port.number)))
+    places = [(config, Place(scope, server.gateway_name, server.server.port.number)) for server, config in pairs]
+    found.routes.extend(catch_all_last(route for config, place in places for route in routes(config, place)))
     # The host in a request may be written in any case; Envoy compares domains without regard to it.
     return found
 

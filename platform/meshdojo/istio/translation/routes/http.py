@@ -71,8 +71,9 @@ def routes(config: Config[VirtualService], place: Place) -> Iterator[Any]:
         if not route.match:
             matches = [None]
         for match in matches:
-            yield build_route(config, route, match, place)
-            if is_catch_all(match):
+            found = build_route(config, route, match, place)
+            yield found
+            if is_catch_all(found):
                 return
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from meshdojo.istio.messages import (
@@ -32,15 +33,23 @@ def route_match(match: HTTPMatchRequest | None) -> Any:
     return found
 
 
-def is_catch_all(match: HTTPMatchRequest | None) -> bool:
-    """Whether every request fits, so that later routes are never reached."""
-    if match is None:
-        return True
-    conditions = (match.headers, match.without_headers, match.query_params, match.method, match.authority, match.scheme)
-    if any(conditions):
+def is_catch_all(route: Any) -> bool:
+    """Whether every request fits this Envoy route, so that later ones are never reached.
+
+    Source: IsCatchAllRoute in istio/pilot/pkg/networking/core/route/route.go.
+    """
+    match = route.match
+    if match.headers or match.query_parameters:
         return False
-    uri = match.uri
-    return uri is None or uri.prefix == "/" or uri.regex in ("*", ".*", "/.*")
+    return bool(match.prefix == "/" or match.safe_regex.regex == ".*")
+
+
+def catch_all_last(routes: Iterable[Any]) -> list[Any]:
+    """Envoy routes in their order, but for those that every request fits: they come last.
+
+    Source: SortVHostRoutes, there.
+    """
+    return sorted(routes, key=is_catch_all)
 
 
 def _path(found: Any, match: HTTPMatchRequest) -> None:
