@@ -236,7 +236,8 @@ class Proof:
 
     async def _gone(self) -> None:
         """Wait until no pod of the lab is on its way out: a command might find it before the one that came for it."""
-        await setup.pods_gone(self.client(), self.lab.namespaces())
+        async with self.step("set-up", "no pod is on its way out"):
+            await setup.pods_gone(self.client(), self.lab.namespaces())
 
     async def attempt(self, solution: Solution) -> None:
         """Do a task in another way than the chapter."""
