@@ -121,8 +121,8 @@ async def look(
 ) -> Live:
     """What there is now. `known`: namespaces (with uid) that are ours even if somebody took their label away.
 
-    `kinds`: those that there are, if that is known. `everywhere`: the cluster is ours alone. `default` is then looked at,
-    too, and each kind is listed once, in all namespaces, which takes a third of the requests. Raises ClusterError.
+    `kinds`: those that there are, if that is known. `everywhere`: the cluster is ours alone. `default` is then looked
+    at, too, and each kind is listed once, in all namespaces, which takes a third of the requests. Raises ClusterError.
     """
     listed, found = await asyncio.gather(client.list(NAMESPACES), _kinds(client, kinds))
     namespaces = [
