@@ -220,6 +220,11 @@ def test_the_page_of_what_was_proven_speaks_of_what_ci_runs() -> None:
     proof = (ROOT / "tests" / "labs" / "test_proof.py").read_text()
     assert ("twice, in two shuffled orders" in row) == ("Plan(passes=2, seed=" in proof)
     assert "load_course().labs" in proof
+    jobs = re.search(r'"MESHDOJO_KIND_JOBS", "(\d)"', proof)
+    words = {"2": "two", "3": "three"}
+    assert jobs is not None
+    assert f"in CI, at every change: once, shared out over {words[jobs[1]]} clusters" in row
+    assert "tests/labs/test_proof.py -m kind " in (ROOT / ".ci" / "run").read_text()
     nightly = (ROOT / ".github" / "workflows" / "nightly.yml").read_text()
     times = re.search(r"(\d+) times, by a nightly job \| (\d+) times, by a nightly job", page)
     assert times is not None
