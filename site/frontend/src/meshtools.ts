@@ -122,7 +122,8 @@ function fillTargets(to: HTMLSelectElement, chosen: string): void {
   const services = nodes.filter((node) => node.kind === "service");
   const targets = services.map((node) => [`${node.name}.${node.namespace}, from inside`, `${node.namespace}/${node.name}`] as const);
   const wanted = [["ingress gateway, from outside", ""] as const, ...targets];
-  if (wanted.map(([, value]) => value).join(" ") === [...to.options].map((option) => option.value).join(" ")) return;
+  const now = [...to.options].map((option) => option.value);
+  if (now.length === wanted.length && wanted.every(([, value], place) => value === now[place])) return;
   to.replaceChildren(...wanted.map(([text, value]) => new Option(text, value)));
   to.value = wanted.some(([, value]) => value === chosen) ? chosen : "";
 }
