@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV_LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11
 
-.PHONY: start install install-dev test test-kind flakes lint api-docs lock clean
+.PHONY: start install install-dev test test-kind flakes lint image api-docs lock clean
 
 start: install
 	@$(BIN)/meshdojo serve --up
@@ -24,6 +24,12 @@ test-kind: install-dev
 # Every check 40 times in its passing and in its failing state, on the embedded backend: an hour; a nightly job runs it.
 flakes: install-dev
 	$(BIN)/python -m benchmarks.flakes --runs 40
+
+# An image that runs unprivileged, with a read-only root (Dockerfile says how), from a wheel of what git knows.
+image: install-dev
+	rm -rf dist
+	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
+	docker build --tag meshdojo:dev .
 
 # The reference of the code, from its docstrings, into api-docs/ (not committed).
 api-docs: install-dev
@@ -57,4 +63,4 @@ lock:
 	$(UV_LOCK) --group build --constraint requirements-dev.lock --output-file requirements.lock
 
 clean:
-	rm -rf $(VENV) api-docs site/node_modules site/meshdojo/web/static/dist
+	rm -rf $(VENV) api-docs dist site/node_modules site/meshdojo/web/static/dist

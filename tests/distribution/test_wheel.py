@@ -110,3 +110,12 @@ def test_a_lab_runs_outside_the_repository(installed: dict[str, str], tmp_path: 
     assert judged.returncode == 1, judged.stdout + judged.stderr
     assert "fail" in outcomes
     assert outcomes <= {"fail", "pass"}
+
+
+def test_uvx_runs_it_straight_from_the_wheel(wheel: Path, tmp_path: Path) -> None:
+    uv = Path(sys.executable).with_name("uv")
+    pins = _pins(ROOT / "requirements-dev.lock", tmp_path)
+    options = ("--quiet", "--isolated", "--python", sys.executable, "--constraints", pins, "--from", wheel)
+    kept = {name: value for name, value in os.environ.items() if name not in _OWN}
+    env = {**kept, "MESHDOJO_HOME": str(tmp_path / "h"), "NO_COLOR": "1"}
+    assert "canary" in run(uv, "tool", "run", *options, "meshdojo", "labs", cwd=tmp_path, env=env)

@@ -19,6 +19,7 @@ from meshdojo.cluster.errors import StatusError
 from meshdojo.istio.ca import ROOT_CONFIG_MAP, SECRET
 from meshdojo.istio.crds import manifests
 from meshdojo.istio.pilot import BadEnvironment, Pilot, Settings, main
+from meshdojo.istio.version import VERSION
 from meshdojo.kubernetes.api import Api
 from meshdojo.kubernetes.bootstrap import bootstrap
 from meshdojo.kubernetes.store import Store
@@ -107,6 +108,11 @@ async def test_objects_reach_the_snapshot(istiod: Istiod) -> None:
         return [one["metadata"]["resourceVersion"] for one in pages] == [version]
 
     await istiod.until(known)
+
+
+async def test_it_says_its_version(istiod: Istiod) -> None:
+    status, text = await istiod.get("/version")
+    assert (status, text) == (200, f"{VERSION}-meshdojo-Clean")
 
 
 async def test_it_writes_its_ca_into_its_webhooks_and_answers_them(istiod: Istiod) -> None:

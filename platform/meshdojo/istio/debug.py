@@ -1,4 +1,4 @@
-"""istiod's plain HTTP: ``/ready`` on 8080; ``/debug/…`` and ``/metrics`` on 15014 (and on 8080, as in istiod).
+"""istiod's plain HTTP: ``/ready`` on 8080; ``/debug/…``, ``/metrics``, ``/version`` on 15014 (and 8080, as in istiod).
 
 /debug/syncz                                   what each proxy was sent and has acknowledged, and refusals
 /debug/config_distribution?resource=KIND/NS/NAME   which version of an object each proxy works with
@@ -51,6 +51,7 @@ class DebugServer:
         application.router.add_get("/debug/config_distribution", self._distribution)
         application.router.add_get("/debug/config_dump", self._config_dump)
         application.router.add_get("/metrics", self._metrics)
+        application.router.add_get("/version", self._version)
         self._runner = web.AppRunner(application, access_log=None)
 
     async def start(self) -> None:
@@ -95,6 +96,10 @@ class DebugServer:
 
     async def _metrics(self, request: web.Request) -> web.Response:
         return web.Response(text=metrics(self._discovery), content_type="text/plain")
+
+    async def _version(self, request: web.Request) -> web.Response:
+        # Source: BuildInfo.String in istio.io/istio/pkg/version.
+        return web.Response(text=f"{VERSION}-meshdojo-Clean")
 
     def _streams(self) -> list[Stream]:
         return sorted(self._discovery.server.streams.values(), key=lambda one: one.proxy.id)

@@ -286,6 +286,13 @@ ROOT = Command(
         ANALYZE,
         _elsewhere("admin", "Manage control plane (istiod) configuration"),
         _elsewhere("bug-report", "Cluster information and log capture support tool."),
+        Command(
+            "completion",
+            "Generate the autocompletion script for the specified shell",
+            _lazy("completion"),
+            arguments="<shell>",
+            positional=True,
+        ),
         _elsewhere("create-remote-secret", "Create a secret for access to remote Kubernetes apiservers"),
         _elsewhere("dashboard", "Access to Istio web UIs"),
         EXPERIMENTAL,
