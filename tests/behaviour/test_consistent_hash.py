@@ -126,3 +126,30 @@ def test_a_subset_has_a_policy_of_its_own(world: World) -> None:
     answers = world.many(120, headers={"x-user": "one"})
     assert len({one.pod for one in answers if one.version == "v1"}) == 1
     assert len({one.pod for one in answers if one.version == "v2"}) == 2
+
+
+@pytest.mark.parametrize(
+    ("destination", "kept"),
+    [(None, True), ("{host: server}", False), ("{host: server, port: {number: 80}}", True)],
+    ids=["no route", "a route without a port", "a route that names the port"],
+)
+def test_settings_of_a_port_count_for_routes_that_name_it(world: World, destination: str | None, kept: bool) -> None:
+    rule = """
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: server}
+spec:
+  host: server
+  trafficPolicy:
+    portLevelSettings:
+    - {port: {number: 80}, loadBalancer: {consistentHash: {httpHeaderName: x-user}}}
+"""
+    route = f"""
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {{name: server}}
+spec: {{hosts: [server], http: [{{route: [{{destination: {destination}}}]}}]}}
+"""
+    world.apply(rule + (route if destination else ""))
+    assert (len(pods(world.many(KEYS, headers={"x-user": "one"}))) == 1) is kept

@@ -222,6 +222,17 @@ def test_a_hashed_destination_gives_the_route_its_key_and_retries_may_meet_the_s
 
 
 @pytest.mark.parametrize(
+    ("port", "keys"), [("", ["x-user"]), (", port: {number: 80}", ["x-port"]), (", port: {number: 81}", ["x-user"])]
+)
+def test_a_hash_for_one_port_is_for_routes_that_name_it(port: str, keys: list[str]) -> None:
+    own = "{port: {number: 80}, loadBalancer: {consistentHash: {httpHeaderName: x-port}}}"
+    rule = HASHING.replace("trafficPolicy: {", f"trafficPolicy: {{portLevelSettings: [{own}], ")
+    to_api = f"route: [{{destination: {{host: api{port}}}}}]"
+    route = route_of(f"{virtual_service(f'[{{{to_api}}}]')}\n---\n{rule}", Call())
+    assert [one.header.header_name for one in route.route.hash_policy] == keys
+
+
+@pytest.mark.parametrize(
     ("fault", "numerator"),
     [
         ("delay: {fixedDelay: 1s}", 0),

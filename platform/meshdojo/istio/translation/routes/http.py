@@ -36,10 +36,9 @@ from meshdojo.istio.models.virtual_service import (
 )
 from meshdojo.istio.snapshot import Config
 from meshdojo.istio.translation import build
-from meshdojo.istio.translation.clusters.policy import effective
 from meshdojo.istio.translation.routes import faults
 from meshdojo.istio.translation.routes.matching import is_catch_all, route_match
-from meshdojo.istio.translation.scope import Scope
+from meshdojo.istio.translation.scope import Rule, Scope
 
 RETRY_ON = "connect-failure,refused-stream,unavailable,cancelled"
 STATUS_CODES = "retriable-status-codes"
@@ -305,13 +304,28 @@ def _retry_on(text: str) -> tuple[str, list[int]]:
 
 def _hashing(config: Config[VirtualService], destination: Destination, place: Place) -> ConsistentHashLB | None:
     name = cluster_name(config, destination, place)
-    return hashing_of(place.scope, name)
+    port = destination.port.number if destination.port is not None else None
+    return hashing_of(place.scope.rule(name.host), port, name.subset)
 
 
-def hashing_of(scope: Scope, name: ClusterName) -> ConsistentHashLB | None:
-    """The consistent hash that the DestinationRule demands for a cluster."""
-    balancer = effective(scope.rule(name.host), name.port, name.subset).load_balancer
-    return balancer.consistent_hash if balancer is not None else None
+def hashing_of(rule: Rule | None, port: int | None, subset: str = "") -> ConsistentHashLB | None:
+    """The consistent hash that a DestinationRule demands of a route.
+
+    Settings of a port count where a route names it (None: it names none), however many ports the service has. In the
+    cluster they replace all others; here those that say nothing of a hash leave the wider ones in force.
+    Source: HashForHTTPDestination and hashForService in istio/pilot/pkg/networking/core/route; seen on the real one.
+    """
+    if rule is None:
+        return None
+    found: ConsistentHashLB | None = None
+    for policy in (rule.spec.traffic_policy, *(one.traffic_policy for one in rule.spec.subsets if one.name == subset)):
+        if policy is None:
+            continue
+        of_port = [one.load_balancer for one in policy.port_level_settings if one.port and one.port.number == port]
+        for balancer in (policy.load_balancer, *of_port):
+            if balancer is not None and balancer.consistent_hash is not None:
+                found = balancer.consistent_hash
+    return found
 
 
 def hash_policy(hashing: ConsistentHashLB) -> Any:
@@ -335,7 +349,7 @@ def hash_policy(hashing: ConsistentHashLB) -> Any:
 
 def default_route(scope: Scope, name: ClusterName) -> Any:
     """The route to a service that no VirtualService speaks of."""
-    hashing = hashing_of(scope, name)
+    hashing = hashing_of(scope.rule(name.host), name.port)
     found = Route(match=route_match(None), name="default")
     found.route.cluster = str(name)
     found.route.timeout.CopyFrom(build.duration(timedelta(0)))
