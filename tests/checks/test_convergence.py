@@ -233,8 +233,13 @@ async def test_a_mesh_that_never_settles_is_an_error_with_the_stage(
 ) -> None:
     for name, value in change.items():
         setattr(istiod, name, value)
-    with pytest.raises(CannotJudge, match=words):
-        await Convergence(cluster).wait(seconds=0.1)
+    # A busy machine may need longer for the stages before this one.
+    for seconds in (0.1, 1, 10, 60):
+        with pytest.raises(CannotJudge) as told:
+            await Convergence(cluster).wait(seconds)
+        if words in told.value.error.reason:
+            return
+    pytest.fail(f"expected '{words}', told '{told.value.error.reason}'")
 
 
 async def test_a_refusal_is_told_in_the_proxys_words(cluster: Any, istiod: Any) -> None:
