@@ -14,12 +14,10 @@ A token reads ``mdj_ID_SECRET``; of the secret only a hash is kept. Its scope is
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hmac
 import logging
 import secrets
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -28,6 +26,7 @@ from typing import Any, Literal
 from sqlalchemy import delete, select, update
 
 from meshdojo.web.database import Database, Transaction
+from meshdojo.web.meanwhile import meanwhile
 from meshdojo.web.models import LOCAL_LEARNER, Learner, Token
 
 Role = Literal["learner", "instructor", "admin"]
@@ -166,16 +165,9 @@ class Accounts:
             self._was_used.set()
         return _person(row), parts[1], row.scope
 
-    @asynccontextmanager
-    async def noting_use(self) -> AsyncIterator[None]:
+    def noting_use(self) -> AbstractAsyncContextManager[None]:
         """Meanwhile write down which tokens are used; whoever uses one does not wait for that."""
-        task = asyncio.create_task(self._note_use(), name="use of tokens")
-        try:
-            yield
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        return meanwhile(self._note_use, "use of tokens")
 
     async def _note_use(self) -> None:
         while True:

@@ -13,11 +13,12 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 
 from meshdojo.web.bus import GAP, Event
 from meshdojo.web.database import Database
+from meshdojo.web.meanwhile import meanwhile
 from meshdojo.web.members import MemberFacts, Members
 from meshdojo.web.workshops import MessageFacts, RequestFacts, WorkshopFacts, Workshops
 
@@ -120,16 +121,9 @@ class Desks:
             if not self._connected[member]:
                 del self._connected[member]
 
-    @asynccontextmanager
-    async def keeping_presence(self) -> AsyncIterator[None]:
+    def keeping_presence(self) -> AbstractAsyncContextManager[None]:
         """Meanwhile note again and again who is there."""
-        task = asyncio.create_task(self._note_presence(), name="presence")
-        try:
-            yield
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        return meanwhile(self._note_presence, "presence")
 
     async def _note_presence(self) -> None:
         """Everybody now and then, and who has just come at once: a room that comes together is one transaction."""

@@ -11,14 +11,11 @@ every process.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import hmac
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -34,6 +31,7 @@ from starlette.responses import Response
 from meshdojo.web.accounts import Accounts, Role, Scope, hashed, may_lead
 from meshdojo.web.bus import GAP
 from meshdojo.web.database import Database
+from meshdojo.web.meanwhile import meanwhile
 from meshdojo.web.models import LOCAL_LEARNER, Learner
 from meshdojo.web.models import Session as Row
 from meshdojo.web.settings import Settings
@@ -245,16 +243,9 @@ class Sessions:
         except BadSignature:
             return None
 
-    @asynccontextmanager
-    async def following(self) -> AsyncIterator[None]:
+    def following(self) -> AbstractAsyncContextManager[None]:
         """Hear of revocations meanwhile."""
-        task = asyncio.create_task(self._follow(), name="sessions")
-        try:
-            yield
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        return meanwhile(self._follow, "sessions")
 
     async def _follow(self) -> None:
         with self._database.bus.subscribe("sessions") as subscription:

@@ -8,11 +8,9 @@ puts the time of the next try forward first sends. The body is signed as GitHub 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hmac
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
@@ -21,6 +19,7 @@ import httpx
 from sqlalchemy import delete, select, update
 
 from meshdojo.web.database import Database
+from meshdojo.web.meanwhile import meanwhile
 from meshdojo.web.models import Delivery
 from meshdojo.web.settings import Webhook
 
@@ -41,16 +40,9 @@ class Sender:
         self._webhook = webhook
         self._transport = transport
 
-    @asynccontextmanager
-    async def sending(self) -> AsyncIterator[None]:
+    def sending(self) -> AbstractAsyncContextManager[None]:
         """Send meanwhile."""
-        task = asyncio.create_task(self._run(), name="webhook")
-        try:
-            yield
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        return meanwhile(self._run, "webhook")
 
     async def _run(self) -> None:
         # It is told to nobody else: a redirect is not followed.
