@@ -81,7 +81,7 @@ async def slow(mesh: Mesh) -> Outcome:
 @check("fault-injection.spared", title="Customers outside the drill notice nothing", sends_load=True)
 async def spared(mesh: Mesh) -> Outcome:
     await require_lab(mesh)
-    measured = await mesh.measure(Request(CUSTOMERS, SPARED.design.requests, count_by="status", concurrency=16))
+    measured = await mesh.measure(_few_at_a_time(SPARED.design.requests))
     failing = SPARED.judge(
         measured,
         too_few=("", ""),
@@ -176,9 +176,7 @@ async def one_caller(mesh: Mesh) -> Outcome:
 @check("fault-injection.retried", title="Fewer than one in ten customers get an error", sends_load=True)
 async def retried(mesh: Mesh) -> Outcome:
     await require_lab(mesh)
-    # Few at a time: on a busy machine many would only wait for each other, until the customers' timeout strikes.
-    request = Request(CUSTOMERS, RETRIED.design.requests, count_by="status", concurrency=4)
-    measured = await mesh.measure(request)
+    measured = await mesh.measure(_few_at_a_time(RETRIED.design.requests))
     return RETRIED.judge(
         measured,
         too_few=("", ""),
@@ -188,6 +186,11 @@ async def retried(mesh: Mesh) -> Outcome:
             "retry api-gateway's own answer; which status does it have, and does retryOn name it?",
         ),
     )
+
+
+def _few_at_a_time(requests: int) -> Request:
+    """Customers' requests: on a busy machine many would only wait for each other, until their own timeout strikes."""
+    return Request(CUSTOMERS, requests, count_by="status", concurrency=4)
 
 
 def _all_at_once(url: str) -> Request:
