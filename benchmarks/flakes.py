@@ -4,8 +4,9 @@
     python -m benchmarks.flakes --runs 5 --backend kind [LAB …]
 
 The passing state is the documented solution of the first task that names the check, the failing state the first wrong
-solution that must fail it. A figure for each check: runs, unexpected outcomes (with the first one's words), seconds.
-Exit code 1 when there was any. Runs in the environment with the name ``flakes``, which is deleted afterwards.
+solution that must fail it. A figure for each check: runs, unexpected outcomes (their words go to standard error at
+once), seconds. Exit code 1 when there was any. Runs in the environment with the name ``flakes``, which is deleted
+afterwards.
 """
 
 from __future__ import annotations
@@ -78,6 +79,7 @@ class Flakes(Proof):
                 figure.seconds.append(time.perf_counter() - began)
                 if not isinstance(results[0].outcome, expected):
                     figure.unexpected.append(words(results).strip())
+                    print(f"{check} in its {state} state: {figure.unexpected[-1]}", file=sys.stderr, flush=True)
             print(_row(figure), flush=True)
 
 
@@ -114,9 +116,6 @@ async def measure(backend: Backend, labs: Iterable[Lab], runs: int) -> bool:
         finally:
             await flakes.close()
         figures += flakes.figures
-    for figure in figures:
-        for words_ in figure.unexpected[:3]:
-            print(f"{figure.check} in its {figure.state} state: {words_}", file=sys.stderr)
     total = sum(len(figure.seconds) for figure in figures)
     unexpected = sum(len(figure.unexpected) for figure in figures)
     print(
