@@ -8,7 +8,8 @@ import pytest
 from tests.istio.world import feed
 
 from meshdojo.istio.models.virtual_service import HTTPRoute
-from meshdojo.istio.snapshot import Snapshot, State
+from meshdojo.istio.snapshot import Snapshot
+from meshdojo.istio.state import State
 
 TO_WEB = "route: [{destination: {host: web}}]"
 

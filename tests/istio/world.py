@@ -23,7 +23,9 @@ import yaml
 from meshdojo import network
 from meshdojo.istio import ads, agent
 from meshdojo.istio.ca import CertificateAuthority
-from meshdojo.istio.snapshot import KINDS, Snapshot, State
+from meshdojo.istio.configs import KINDS
+from meshdojo.istio.snapshot import Snapshot
+from meshdojo.istio.state import State
 from meshdojo.istio.translation.translator import Cache, Translation
 
 SECONDS = 60.0

@@ -30,7 +30,7 @@ def later_modules() -> tuple[str, ...]:
 
     A new istiod is there at once then, and shares them.
     """
-    models = ("pydantic", "meshdojo.istio.models.kinds", "meshdojo.istio.snapshot", "meshdojo.istio.messages")
+    models = ("pydantic", "meshdojo.istio.models.kinds", "meshdojo.istio.state", "meshdojo.istio.messages")
     return (
         "aiohttp",
         "aiohttp.web",

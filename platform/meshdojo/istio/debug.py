@@ -18,9 +18,10 @@ from aiohttp import web
 
 from meshdojo.istio import resource
 from meshdojo.istio.ads import PUSH_ORDER, Stream, Subscription, short
+from meshdojo.istio.configs import KINDS
 from meshdojo.istio.discovery import Discovery
 from meshdojo.istio.service import Endpoint
-from meshdojo.istio.snapshot import KINDS, Snapshot
+from meshdojo.istio.snapshot import Snapshot
 from meshdojo.istio.translation.translator import Translation
 from meshdojo.istio.version import VERSION
 

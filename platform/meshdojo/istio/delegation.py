@@ -13,18 +13,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from meshdojo.istio import hosts
+from meshdojo.istio.configs import Config
 from meshdojo.istio.models.common import Destination
 from meshdojo.istio.models.virtual_service import HTTPMatchRequest, HTTPRoute, StringMatch, VirtualService
 from meshdojo.istio.service import visible
 
-if TYPE_CHECKING:
-    from meshdojo.istio.snapshot import Config
-
-    Delegates = Mapping[tuple[str, str], Config[VirtualService]]
-    """By namespace and name."""
+Delegates = Mapping[tuple[str, str], Config[VirtualService]]
+"""By namespace and name."""
 
 log = logging.getLogger("model")
 # What a delegate's route takes over from its root where it has nothing of its own.

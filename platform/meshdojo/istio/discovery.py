@@ -14,7 +14,8 @@ from meshdojo.cluster.client import Object
 from meshdojo.cluster.informer import Change, Informers
 from meshdojo.istio import ads
 from meshdojo.istio.ca import CertificateAuthority
-from meshdojo.istio.snapshot import Snapshot, State
+from meshdojo.istio.snapshot import Snapshot
+from meshdojo.istio.state import State
 from meshdojo.istio.translation.translator import Cache, Translation
 
 log = logging.getLogger("ads")

@@ -11,7 +11,7 @@ from typing import Any
 from meshdojo.cluster.client import Client
 from meshdojo.cluster.errors import ClusterError
 from meshdojo.istio.ads import Refusal, short
-from meshdojo.istio.snapshot import KINDS
+from meshdojo.istio.configs import KINDS
 
 log = logging.getLogger("ads")
 REASON = "ConfigRefused"

@@ -11,7 +11,8 @@ import yaml
 from google.protobuf import json_format
 
 from meshdojo import network
-from meshdojo.istio.snapshot import Snapshot, State
+from meshdojo.istio.snapshot import Snapshot
+from meshdojo.istio.state import State
 from meshdojo.istio.translation.authorization import Policies, applying, http_filters, network_filters
 from meshdojo.istio.workload import Workload
 

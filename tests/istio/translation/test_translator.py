@@ -7,7 +7,7 @@ from tests.istio.world import feed, service_objects
 from meshdojo.istio.ca import CertificateAuthority
 from meshdojo.istio.proxy import Proxy
 from meshdojo.istio.resource import CDS, EDS, LDS, RDS, SDS, Resource
-from meshdojo.istio.snapshot import State
+from meshdojo.istio.state import State
 from meshdojo.istio.translation.translator import Cache, Translation
 
 AUTHORITY = CertificateAuthority.create()

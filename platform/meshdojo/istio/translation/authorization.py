@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any
 
 from meshdojo import network
+from meshdojo.istio.configs import Config
 from meshdojo.istio.messages import (
     RBAC,
     Filter,
@@ -38,7 +39,7 @@ from meshdojo.istio.models.authorization_policy import (
     Operation,
     Source,
 )
-from meshdojo.istio.snapshot import Config, Snapshot, fits
+from meshdojo.istio.snapshot import Snapshot, fits
 from meshdojo.istio.translation import build
 from meshdojo.istio.workload import Workload
 

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from meshdojo.istio import hosts
+from meshdojo.istio.configs import Config
 from meshdojo.istio.models.gateway import Gateway, Server
 from meshdojo.istio.models.virtual_service import VirtualService
-from meshdojo.istio.snapshot import Config, Snapshot, fits
+from meshdojo.istio.snapshot import Snapshot, fits
 from meshdojo.istio.translation.routes.http import gateway_name
 from meshdojo.istio.translation.scope import Scope
 from meshdojo.istio.workload import Workload

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from meshdojo.istio.bootstrap import AGENT_PORT, HEALTH_PORT, STATS_PORT
+from meshdojo.istio.configs import Config
 from meshdojo.istio.models.peer_authentication import MutualTLS, PeerAuthentication
 from meshdojo.istio.service import Port, Protocol, Service
-from meshdojo.istio.snapshot import Config, Snapshot, fits
+from meshdojo.istio.snapshot import Snapshot, fits
 from meshdojo.istio.workload import Workload
 
 Mode = Literal["DISABLE", "PERMISSIVE", "STRICT"]

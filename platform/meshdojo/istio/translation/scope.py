@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from meshdojo.istio import hosts
+from meshdojo.istio.configs import Config
 from meshdojo.istio.mesh import MeshConfig, OutboundMode
 from meshdojo.istio.models.destination_rule import DestinationRule, DestinationRuleSpec
 from meshdojo.istio.models.sidecar import Sidecar
 from meshdojo.istio.models.virtual_service import VirtualService
 from meshdojo.istio.proxy import Proxy
 from meshdojo.istio.service import Service, visible
-from meshdojo.istio.snapshot import Config, Snapshot, fits
+from meshdojo.istio.snapshot import Snapshot, fits
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,13 +19,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from meshdojo.istio import hosts
+from meshdojo.istio.configs import Config
 from meshdojo.istio.hosts import ClusterName
 from meshdojo.istio.messages import FilterChain, FilterChainMatch, Listener
 from meshdojo.istio.models.common import Destination
 from meshdojo.istio.models.virtual_service import RouteDestination, VirtualService
 from meshdojo.istio.proxy import Proxy
 from meshdojo.istio.service import Port, Protocol, Service
-from meshdojo.istio.snapshot import Config
 from meshdojo.istio.translation import build
 from meshdojo.istio.translation.clusters.fixed import BLACK_HOLE, PASSTHROUGH
 from meshdojo.istio.translation.listeners import filters

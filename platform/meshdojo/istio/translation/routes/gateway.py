@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from meshdojo.istio.configs import Config
 from meshdojo.istio.messages import RouteConfiguration, VirtualHost
 from meshdojo.istio.models.virtual_service import VirtualService
-from meshdojo.istio.snapshot import Config
 from meshdojo.istio.translation.gateways import GatewayServer, bound
 from meshdojo.istio.translation.routes.http import Place, routes
 from meshdojo.istio.translation.routes.matching import catch_all_last

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from meshdojo.istio import hosts
+from meshdojo.istio.configs import Config
 from meshdojo.istio.hosts import ClusterName
 from meshdojo.istio.messages import (
     Decorator,
@@ -34,7 +35,6 @@ from meshdojo.istio.models.virtual_service import (
     HTTPRouteDestination,
     VirtualService,
 )
-from meshdojo.istio.snapshot import Config
 from meshdojo.istio.translation import build
 from meshdojo.istio.translation.routes import faults
 from meshdojo.istio.translation.routes.matching import is_catch_all, route_match

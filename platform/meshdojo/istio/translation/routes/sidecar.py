@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from meshdojo.istio import hosts
+from meshdojo.istio.configs import Config
 from meshdojo.istio.hosts import ClusterName
 from meshdojo.istio.messages import Route, RouteConfiguration, VirtualHost
 from meshdojo.istio.models.virtual_service import VirtualService
 from meshdojo.istio.service import Protocol, Service
-from meshdojo.istio.snapshot import Config
 from meshdojo.istio.translation import build
 from meshdojo.istio.translation.clusters.fixed import PASSTHROUGH
 from meshdojo.istio.translation.routes.http import Place, default_route, routes

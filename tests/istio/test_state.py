@@ -1,7 +1,7 @@
 import pytest
 from tests.istio.world import feed, objects, pod_object, service_objects, snapshot
 
-from meshdojo.istio.snapshot import State
+from meshdojo.istio.state import State
 
 VIRTUAL_SERVICE = """
 apiVersion: networking.istio.io/v1
