@@ -15,7 +15,7 @@ import { announce } from "./dom";
 import { make } from "./meshtypes";
 import { type Kind, type Schema, kindOf, misfits, schemaAt, typeOf } from "./schema";
 import { ask, words } from "./server";
-import { lab, loadStyle } from "./work";
+import { lab, loadStyle } from "./workpane";
 import { type Path, documentAround, placeAt } from "./yamlpath";
 
 const DRAFT = `meshdojo-draft-${lab()}`;

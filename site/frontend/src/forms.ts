@@ -1,6 +1,7 @@
 // Forms marked data-swap are sent in the background; the answer replaces the element that data-swap names.
 // Without scripts the same forms work as forms: the server then leads back to the page.
-import { announce, enliven, meta } from "./dom";
+import { announce, meta } from "./dom";
+import { enliven } from "./enliven";
 
 export function serveForms(): void {
   document.addEventListener("submit", (event) => {

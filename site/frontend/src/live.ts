@@ -1,6 +1,7 @@
 // The page's live stream. A browser opens only six connections to a host, so the tabs that show the same thing share
 // one stream: the tab that holds the lock listens, and passes on to the others what it hears.
-import { announce, enliven, meta } from "./dom";
+import { announce, meta } from "./dom";
+import { enliven } from "./enliven";
 
 interface Fragment {
   target: string;

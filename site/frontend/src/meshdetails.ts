@@ -1,7 +1,7 @@
 // A panel over the mesh pane: one node closely, or the tracer.
 import { make } from "./meshtypes";
 import { ask, words } from "./server";
-import { editObject } from "./work";
+import { wish } from "./workpane";
 
 interface Details {
   id: string;
@@ -81,7 +81,7 @@ function sections(found: Details): HTMLElement[] {
 
 function configuration(object: Details["config"][number]): HTMLElement {
   const edit = make("button", { type: "button", class: "button-quiet" }, "Open in the editor");
-  edit.addEventListener("click", () => void editObject(object.kind, object.metadata.namespace, object.metadata.name));
+  edit.addEventListener("click", () => wish("objectwanted", { kind: object.kind, namespace: object.metadata.namespace, name: object.metadata.name }));
   return make(
     "details",
     { class: "trace-fold" },

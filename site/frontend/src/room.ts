@@ -1,5 +1,6 @@
 // The instructor's pages: the live roster, forms that speak to the API, a member's terminal (loaded when there is one).
-import { announce, enliven, meta } from "./dom";
+import { announce, meta } from "./dom";
+import { enliven } from "./enliven";
 import type { ScreenPiece } from "./look";
 
 interface Row {

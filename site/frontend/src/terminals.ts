@@ -5,8 +5,8 @@ import { type ITheme, Terminal } from "@xterm/xterm";
 import { colours, hex, scheme, whenColoursChange } from "./colours";
 import { meta } from "./dom";
 import { ask } from "./server";
-import { type OpenShell, lab, loadStyle, problem, select } from "./work";
 import { isShown } from "./workbench";
+import { type OpenShell, lab, loadStyle, problem, wish } from "./workpane";
 
 const FIRST_RETRY_MS = 250;
 const LONGEST_RETRY_MS = 5000;
@@ -228,7 +228,7 @@ async function discard(one: TerminalTab): Promise<void> {
 
 function choose(one: TerminalTab, focus = true): void {
   current = one;
-  select("terminal");
+  wish("workwanted", "terminal");
   update();
   one.open();
   if (focus) one.screen.focus();

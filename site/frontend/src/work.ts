@@ -2,40 +2,14 @@
 import { announce, meta } from "./dom";
 import { ask, words } from "./server";
 import { isShown, show } from "./workbench";
-
-export interface OpenShell {
-  id: string;
-  name: string;
-  running: boolean;
-}
+import { type ObjectName, type OpenShell, lab, onWish, problem } from "./workpane";
 
 let terminals: Promise<typeof import("./terminals")> | undefined;
 let editor: Promise<typeof import("./editor")> | undefined;
 
-export function lab(): string {
-  return document.querySelector<HTMLElement>("[data-workbench]")?.dataset["lab"] ?? "";
-}
-
 export function loadTerminals(): Promise<typeof import("./terminals")> {
   terminals ??= import("./terminals");
   return terminals;
-}
-
-let styled: Promise<void> | undefined;
-
-/** The style and the typeface of terminals and editor. */
-export function loadStyle(): Promise<void> {
-  styled ??= new Promise<void>((resolve, reject) => {
-    const link = document.createElement("link");
-    link.rel = "stylesheet";
-    link.href = document.querySelector<HTMLElement>("[data-style]")?.dataset["style"] ?? "";
-    link.addEventListener("load", () => resolve());
-    link.addEventListener("error", () => reject(new Error("The style of the terminals did not arrive.")));
-    document.head.append(link);
-  })
-    .then(() => document.fonts.load('13px "Geist Mono Variable"'))
-    .then(() => undefined);
-  return styled;
 }
 
 function loadEditor(): Promise<typeof import("./editor")> {
@@ -54,6 +28,8 @@ export function serveWork(): void {
     const shown = (event as CustomEvent<string>).detail;
     if (shown === "terminal" || shown === "editor") select(shown);
   });
+  onWish("workwanted", select);
+  onWish("objectwanted", (object) => void editObject(object));
   document.querySelector("#tab-editor")?.addEventListener("click", () => select("editor"));
   document.querySelector("#tab-terminal")?.addEventListener("click", () => select("terminal"));
   document.querySelector("[data-work-tabs]")?.addEventListener("keydown", (event) => moveTab(event as KeyboardEvent));
@@ -103,7 +79,7 @@ export async function openTerminal(): Promise<void> {
   }
 }
 
-export function select(name: "terminal" | "editor"): void {
+function select(name: "terminal" | "editor"): void {
   for (const which of ["terminal", "editor"] as const) {
     const body = document.getElementById(`work-${which}`);
     if (body) body.hidden = which !== name;
@@ -157,15 +133,7 @@ async function run(button: HTMLButtonElement): Promise<void> {
   }, 1600);
 }
 
-export function problem(text: string): void {
-  const place = document.querySelector<HTMLElement>("[data-terminal-problem]");
-  if (!place) return;
-  place.textContent = text;
-  place.hidden = !text;
-}
-
-/** Open an object of the cluster in the editor. */
-export async function editObject(kind: string, namespace: string, name: string): Promise<void> {
+async function editObject({ kind, namespace, name }: ObjectName): Promise<void> {
   show("editor");
   const loaded = await loadEditor();
   await loaded.mount();
