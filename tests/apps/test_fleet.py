@@ -1,4 +1,5 @@
 import asyncio
+import errno
 import itertools
 from typing import Any
 
@@ -29,21 +30,25 @@ class Wire(httpx.ASGITransport):
         self.seen.append(request)
         return await super().handle_async_request(request)
 
+    async def exchange(self, path: Any, headers: Any) -> Any:
+        async with httpx.AsyncClient(transport=self, base_url="http://any") as client:
+            answer = await client.get(path, headers=headers)
+        return answer.status_code, answer.text
 
-class Dead(httpx.AsyncBaseTransport):
-    async def handle_async_request(self, request: Any) -> httpx.Response:
-        raise httpx.ConnectError("connection refused")
+
+class Dead:
+    async def exchange(self, path: Any, headers: Any) -> Any:
+        raise ConnectionRefusedError(errno.ECONNREFUSED, "refused")
 
 
-class Plain(httpx.AsyncBaseTransport):
+class Plain:
     """What Envoy answers in place of a service."""
 
     def __init__(self, status: Any = 503, text: Any = "no healthy upstream") -> None:
         self._answer = status, text
 
-    async def handle_async_request(self, request: Any) -> Any:
-        status, text = self._answer
-        return httpx.Response(status, text=text)
+    async def exchange(self, path: Any, headers: Any) -> Any:
+        return self._answer
 
 
 def identity(service: Any, version: Any = "original") -> Any:
@@ -59,12 +64,12 @@ class Fleet:
         self.gateway = Wire(
             gateway.build(
                 identity("api-gateway"),
-                Upstream("position-tracker", "http://p", transport=self.positions),
-                Upstream("staff-service", "http://s", transport=self.staff),
+                Upstream("position-tracker", "http://p", exchange=self.positions.exchange),
+                Upstream("staff-service", "http://s", exchange=self.staff.exchange),
                 optional,
             )
         )
-        app = web.build(identity("web", version), Upstream("api-gateway", "http://g", transport=self.gateway))
+        app = web.build(identity("web", version), Upstream("api-gateway", "http://g", exchange=self.gateway.exchange))
         self.client = httpx.AsyncClient(transport=Wire(app), base_url="http://web")
 
 
@@ -111,9 +116,12 @@ async def test_an_answer_shows_how_far_a_release_header_came() -> None:
     fleet.gateway.app = gateway.build(
         identity("api-gateway"),
         Upstream(
-            "position-tracker", "http://p", transport=fleet.positions, forward=forwarding({"FORWARD_HEADERS": "b3"})
+            "position-tracker",
+            "http://p",
+            exchange=fleet.positions.exchange,
+            forward=forwarding({"FORWARD_HEADERS": "b3"}),
         ),
-        Upstream("staff-service", "http://s", transport=fleet.staff),
+        Upstream("staff-service", "http://s", exchange=fleet.staff.exchange),
     )
     body = (await fleet.client.get("/api/vehicles", headers={"x-fleet-preview": "v2"})).json()
     [hop] = body["upstreams"]
@@ -172,7 +180,7 @@ async def test_the_front_answers_json_to_who_asks_for_it() -> None:
     assert answer.json()["version"] == "original"
 
 
-@pytest.mark.parametrize(("transport", "reason"), [(Dead(), "connection refused"), (Plain(), "no healthy upstream")])
+@pytest.mark.parametrize(("transport", "reason"), [(Dead(), "Connection refused"), (Plain(), "no healthy upstream")])
 async def test_a_broken_service_is_named_all_the_way_up(transport: Any, reason: Any) -> None:
     answer = await Fleet(staff_wire=transport).client.get("/api/vehicles")
     assert answer.status_code == 502
