@@ -33,7 +33,7 @@ def counters(*names: str, service: str = "staff-service") -> str:
 
 
 class Mesh:
-    """`shares`: per URL the shares of statuses, one entry for each sample. `out`: what the proxy has taken out."""
+    """`shares`: per URL the shares of statuses, for each sample. `out`: whether a pod is out, at each look."""
 
     def __init__(self, measurement: Any, pods: Any, **state: Any) -> None:
         self._measurement = measurement
@@ -42,7 +42,8 @@ class Mesh:
         self._labels = state.get("labels", {})
         self._body = state.get("body", "")
         self._clusters = state.get("clusters", [])
-        self._out = state.get("out", False)
+        out = state.get("out", False)
+        self._out = list(out) if isinstance(out, tuple) else [out]
         self._stats = state.get("stats", "")
         self.asked: list[Any] = []
         self.paths: list[str] = []
@@ -69,8 +70,9 @@ class Mesh:
             return str(self._stats)
         if path.startswith("config_dump"):
             return json.dumps({"configs": self._clusters})
+        out = self._out.pop(0) if len(self._out) > 1 else self._out[0]
         address = {"socket_address": {"address": "10.0.0.9", "port_value": 8080}}
-        hosts = [{"address": address, "health_status": {"failed_outlier_check": True} if self._out else {}}]
+        hosts = [{"address": address, "health_status": {"failed_outlier_check": True} if out else {}}]
         name = "outbound|80||staff-service.fleet.svc.cluster.local"
         return json.dumps({"cluster_statuses": [{"name": "xds-grpc"}, {"name": name, "host_statuses": hosts}]})
 
@@ -106,6 +108,9 @@ LEARNING, LEARNT, FAILING = {"200": 0.9, "500": 0.1}, {"200": 1.0}, {"200": 0.5,
         ([LEARNING, LEARNT], RULE, True, None),
         ([LEARNT, LEARNT], RULE, True, None),  # taken out by an earlier run
         ([LEARNT, {"200": 0.85, "500": 0.15}], RULE, True, None),  # its minute has just ended
+        ([LEARNT, LEARNING, LEARNT], RULE, (False, True), None),  # and here a moment earlier
+        ([LEARNT], RULE, False, "Outlier detection is there, but takes no pod out."),  # nobody asks the failing pod
+        ([LEARNT, {"503": 1.0}], RULE, False, "41 of 41 requests got no good answer."),
         ([LEARNING, LEARNT], RULE | {"consecutive_5xx": 5}, True, None),
         ([FAILING], None, False, "Nobody is taken out: callers of staff-service have no outlier detection."),
         ([FAILING], RULE | {"max_ejection_percent": 10}, False, "Outlier detection is there, but takes no pod out."),

@@ -35,6 +35,7 @@ DRILL = (("x-fleet-drill", "no-staff"),)
 # sample the bad pod gets five requests or more (but for one time in ten million), the most that a breaker may wait for.
 MOST_ERRORS = 5
 LEARNING = 40
+LEARNING_AGAIN = LEARNING + 1  # a run answers equal requests from one sample
 # In the second one no request may fail, or only as many as it takes to take the pod out again, should its minute have
 # ended just then, and those that were under way: at most one in seven. Half of them fail where nobody is taken out.
 LEFT_OUT = Failures(right=0.02, above=0.5)
@@ -85,7 +86,16 @@ async def ejected(mesh: Mesh) -> Outcome:
         )
     pods = len(await _ready_pods(mesh, STAFF))
     never = all(rule.errors == 0 or rule.most * pods < 100 for rule in rules)
-    out = await _taken_out(mesh, proxy, 0 if never else EJECTION_SECONDS)
+    patience = 0 if never else EJECTION_SECONDS
+    failed = first.counts.total() < first.requests
+    out = await _taken_out(mesh, proxy, patience if failed else 0)
+    if not out and not failed:
+        # Left out while it was asked, and no longer now: its minute ended in between. It has to fail once more.
+        again = await mesh.measure(_ask_staff(LEARNING_AGAIN))
+        if unreached := _other_trouble(again):
+            return unreached
+        saw = f"{again.requests - again.counts.total()} of {again.requests} requests failed"
+        out = await _taken_out(mesh, proxy, patience)
     if not out:
         return Fail(
             "Outlier detection is there, but takes no pod out.",
