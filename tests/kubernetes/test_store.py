@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from meshdojo.kubernetes import store as store_module
 from meshdojo.kubernetes.errors import StatusError
+from meshdojo.kubernetes.journal import Journal
 from meshdojo.kubernetes.store import Change, Stale, Store
 
 
@@ -151,17 +153,34 @@ def test_closing_wakes_the_one_who_waits() -> None:
     asyncio.run(scenario())
 
 
-def test_a_watcher_that_falls_too_far_behind_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_watcher_that_falls_behind_the_history_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario() -> None:
         store = Store()
-        watch = store.watch("configmaps", store.revision)
+        watch, quick = (store.watch("configmaps", store.revision) for _ in range(2))
         for number in range(4):
             store.put("configmaps", config_map(f"c{number}"), None)
-        assert len(await collect(watch, 2)) == 2
+            assert len(await collect(quick, 1)) == 1
+        # It keeps nothing alive, and ends at once instead of after what it would have got.
+        assert await watch.next() is None
         assert watch.ended
+        assert not quick.ended
 
-    monkeypatch.setattr(store_module, "BACKLOG", 2)
+    monkeypatch.setattr(store_module, "HISTORY", 2)
     asyncio.run(scenario())
+
+
+def test_large_objects_are_forgotten_sooner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_module, "HISTORY_BYTES", 100_000)
+    store = Store(Journal(tmp_path / "journal"))
+    for number in range(10):
+        store.put("configmaps", config_map(f"c{number}", x="y" * 30_000), None)
+    store.put("secrets", config_map("s"), None)
+
+    newest = store.revision - 1
+    assert [change.revision for change in drain(store, newest - 3)] == [newest - 2, newest - 1, newest]
+    with pytest.raises(StatusError, match="too old resource version"):
+        store.watch("configmaps", newest - 4)
+    store.close()
 
 
 def test_followers_run_before_the_write_returns() -> None:

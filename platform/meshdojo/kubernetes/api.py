@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -252,6 +253,8 @@ class Api:
         doomed = self.registry.list(self.resource(resource), namespace, labels, fields)
         for obj in doomed.items:
             await self._delete_if_there(self.resource(resource), obj, how or DeleteOptions(), options or Options())
+            # Nothing of it waits for anything: without a pause thousands would keep all others waiting.
+            await asyncio.sleep(0)
         return doomed
 
     async def _delete_if_there(self, resource: Resource, obj: Object, how: DeleteOptions, options: Options) -> None:

@@ -9,6 +9,7 @@ Source: https://kubernetes.io/docs/concepts/overview/kubernetes-api/#openapi-v3
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -39,6 +40,15 @@ _SCALARS: dict[str, Object] = {
     "quantity": {"oneOf": [{"type": "string"}, {"type": "number"}]},
     "intorstring": {"format": "int-or-string", "oneOf": [{"type": "integer"}, {"type": "string"}]},
     "any": {"type": "object"},
+}
+# Query parameters and their types. Source: meta/v1 CreateOptions, DeleteOptions, ListOptions.
+_WRITE = {"dryRun": "string", "fieldManager": "string", "fieldValidation": "string"}
+_DELETE = {"dryRun": "string", "gracePeriodSeconds": "integer", "propagationPolicy": "string"}
+_SELECT = {"fieldSelector": "string", "labelSelector": "string"}
+_PAGE = {
+    **dict.fromkeys(("continue", "resourceVersion", "resourceVersionMatch"), "string"),
+    **dict.fromkeys(("allowWatchBookmarks", "sendInitialEvents", "watch"), "boolean"),
+    **dict.fromkeys(("limit", "timeoutSeconds"), "integer"),
 }
 # What kubectl explain writes above the fields that every custom resource has.
 _API_VERSION = "APIVersion defines the versioned schema of this representation of an object."
@@ -227,21 +237,36 @@ def _paths(resource: Resource, name: str) -> dict[str, Object]:
     if "get" in resource.verbs:
         paths[f"{collection}/{{name}}"] = _single(resource, name)
         if "status" in resource.subresources:
-            paths[f"{collection}/{{name}}/status"] = _single(resource, name)
+            status = _single(resource, name)
+            paths[f"{collection}/{{name}}/status"] = {verb: status[verb] for verb in ("get", "put", "patch")}
     if resource.namespaced and "list" in resource.verbs:
-        paths[f"{base}/{resource.plural}"] = {"get": _operation(resource, "list", f"{name}List")}
-    return paths
+        paths[f"{base}/{resource.plural}"] = {"get": _list_operation(resource, name)}
+    return {path: _with_parameters(path, operations) for path, operations in paths.items()}
+
+
+def _with_parameters(path: str, operations: Object) -> Object:
+    """With what stands in braces in the path declared, beside the operations, as in the real document."""
+    names = [name for name in ("name", "namespace") if f"{{{name}}}" in path]
+    if not names:
+        return operations
+    schema = {"type": "string", "uniqueItems": True}
+    return {**operations, "parameters": [{"name": n, "in": "path", "required": True, "schema": schema} for n in names]}
 
 
 def _collection(resource: Resource, name: str) -> Object:
     operations = {}
     if "list" in resource.verbs:
-        operations["get"] = _operation(resource, "list", f"{name}List")
+        operations["get"] = _list_operation(resource, name)
     if "create" in resource.verbs:
         operations["post"] = _write(resource, "post", name)
     if "deletecollection" in resource.verbs:
-        operations["delete"] = _operation(resource, "deletecollection", name)
+        selected = {**_operation(resource, "deletecollection", name)}
+        operations["delete"] = selected | {"parameters": _query(_DELETE | _SELECT)}
     return operations
+
+
+def _list_operation(resource: Resource, name: str) -> Object:
+    return _operation(resource, "list", f"{name}List") | {"parameters": _query(_SELECT | _PAGE)}
 
 
 def _single(resource: Resource, name: str) -> Object:
@@ -249,7 +274,7 @@ def _single(resource: Resource, name: str) -> Object:
         "get": _operation(resource, "get", name),
         "put": _write(resource, "put", name),
         "patch": _patch(resource, name),
-        "delete": _operation(resource, "delete", name),
+        "delete": _operation(resource, "delete", name) | {"parameters": _query(_DELETE)},
     }
 
 
@@ -263,19 +288,21 @@ def _operation(resource: Resource, action: str, answer: str) -> Object:
 
 def _write(resource: Resource, action: str, name: str) -> Object:
     operation = _operation(resource, action, name)
-    return operation | {"parameters": _write_parameters(), "requestBody": {"content": _content("*/*", name)}}
+    return operation | {"parameters": _query(_WRITE), "requestBody": {"content": _content("*/*", name)}}
 
 
 def _patch(resource: Resource, name: str) -> Object:
     types = _PATCHES if resource.crd is not None else (*_PATCHES, _STRATEGIC)
     content: dict[str, Any] = {content_type: {"schema": {"type": "object"}} for content_type in types}
     operation = _operation(resource, "patch", name)
-    return operation | {"parameters": _write_parameters(), "requestBody": {"content": content}}
+    return operation | {"parameters": _query(_WRITE | {"force": "boolean"}), "requestBody": {"content": content}}
 
 
-def _write_parameters() -> list[Object]:
-    names = ("dryRun", "fieldManager", "fieldValidation")
-    return [{"name": name, "in": "query", "schema": {"type": "string", "uniqueItems": True}} for name in names]
+def _query(parameters: Mapping[str, str]) -> list[Object]:
+    return [
+        {"name": name, "in": "query", "schema": {"type": kind, "uniqueItems": True}}
+        for name, kind in sorted(parameters.items())
+    ]
 
 
 def _content(content_type: str, name: str) -> Object:

@@ -88,6 +88,11 @@ class Server:
         await self._app.close()
         if self._task is not None:
             await self._task
+        # Whoever does not read what was written for them: uvicorn has given up waiting, and left them as they are.
+        for connection in tuple(self._server.server_state.connections):
+            if connection.transport is not None:
+                connection.transport.abort()
+        await asyncio.sleep(0)
 
 
 def _listen(address: tuple[str, int]) -> socket.socket:

@@ -19,8 +19,8 @@ from meshdojo.kubernetes.journal import Journal
 HISTORY = 2000
 """Changes per storage that watches can start from and paged lists can look back over."""
 
-BACKLOG = 10_000
-"""Changes a slow watcher may fall behind before its watch is ended."""
+HISTORY_BYTES = 64 * 1024 * 1024
+"""The same limit in bytes of the journal: large objects are forgotten sooner."""
 
 COMPACT_ABOVE = 32 * 1024 * 1024
 """Bytes: a log this large is compacted, and again whenever it has doubled."""
@@ -43,10 +43,16 @@ class Change:
     type: Literal["ADDED", "MODIFIED", "DELETED"]
     object: Object
     previous: Object | None
+    size: int = 0
+    """Bytes that it took in the journal."""
 
 
 class Watch:
-    """The changes of one storage from some revision on. Use `next`, and `close` when done."""
+    """The changes of one storage from some revision on. Use `next`, and `close` when done.
+
+    A watcher that falls behind the history is let go with nothing more: it could not continue from there anyway, and
+    what waits for it would keep alive what everybody else has forgotten.
+    """
 
     def __init__(self, shelf: _Shelf, backlog: list[Change]) -> None:
         self._shelf = shelf
@@ -83,7 +89,8 @@ class Watch:
 
     def offer(self, change: Change) -> None:
         """Called by the store for each change."""
-        if len(self._changes) >= BACKLOG:
+        if self._changes and self._changes[0].revision <= self._shelf.forgotten:
+            self._changes.clear()
             self.close()
             return
         self._changes.append(change)
@@ -96,6 +103,7 @@ class _Shelf:
 
     objects: dict[Key, Object] = field(default_factory=dict)
     history: deque[Change] = field(default_factory=deque)
+    history_bytes: int = 0
     # History begins after this revision.
     forgotten: int = 0
     watches: set[Watch] = field(default_factory=set)
@@ -103,8 +111,11 @@ class _Shelf:
 
     def record(self, change: Change) -> None:
         self.history.append(change)
-        if len(self.history) > HISTORY:
-            self.forgotten = self.history.popleft().revision
+        self.history_bytes += change.size
+        while len(self.history) > HISTORY or (self.history_bytes > HISTORY_BYTES and len(self.history) > 1):
+            oldest = self.history.popleft()
+            self.forgotten = oldest.revision
+            self.history_bytes -= oldest.size
         for watch in tuple(self.watches):
             watch.offer(change)
         for follow in self.followers:
@@ -192,11 +203,10 @@ class Store:
             return seen
         revision = self.revision + 1
         stored = with_revision(obj, str(revision))
-        if self._journal is not None:
-            self._write(lambda journal: journal.put(storage, stored))
+        size = self._write(lambda journal: journal.put(storage, stored))
         self.revision = revision
         shelf.objects[key] = stored
-        shelf.record(Change(revision, "ADDED" if seen is None else "MODIFIED", stored, seen))
+        shelf.record(Change(revision, "ADDED" if seen is None else "MODIFIED", stored, seen, size))
         return stored
 
     def remove(self, storage: str, seen: Object) -> Object:
@@ -206,23 +216,26 @@ class Store:
         if shelf.objects.get(key) is not seen:
             raise Stale
         revision = self.revision + 1
-        if self._journal is not None:
-            self._write(lambda journal: journal.delete(storage, *key, revision))
+        size = self._write(lambda journal: journal.delete(storage, *key, revision))
         self.revision = revision
         del shelf.objects[key]
         last = with_revision(seen, str(revision))
-        shelf.record(Change(revision, "DELETED", last, seen))
+        shelf.record(Change(revision, "DELETED", last, seen, size))
         return last
 
-    def _write(self, append: Callable[[Journal], None]) -> None:
+    def _write(self, append: Callable[[Journal], None]) -> int:
+        """Append to the journal, if there is one; returns how many bytes that took."""
         journal = self._journal
-        assert journal is not None
+        if journal is None:
+            return 0
         if journal.size > self._compact_above:
             self._compact(journal)
+        before = journal.size
         try:
             append(journal)
         except OSError as error:
             raise errors.not_stored(str(journal.path), error.strerror or str(error)) from error
+        return journal.size - before
 
     def _compact(self, journal: Journal) -> None:
         try:

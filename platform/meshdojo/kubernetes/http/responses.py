@@ -63,8 +63,8 @@ def pretty(response: Response) -> Response:
 
 
 def warning_header(text: str) -> str:
-    """``299 - "text"``: one line, quotes escaped, what is not ASCII replaced. Source: RFC 7234 section 5.5."""
-    line = " ".join(text.split()).encode("ascii", "replace").decode()
+    """``299 - "text"``: one line, quotes escaped, what a header cannot hold replaced. Source: RFC 7234 section 5.5."""
+    line = "".join(one if " " <= one <= "~" else "?" for one in " ".join(text.split()))
     if len(line) > _MAX_WARNING:
         line = line[: _MAX_WARNING - 3] + "..."
     quoted = line.replace("\\", "\\\\").replace('"', '\\"')

@@ -14,6 +14,7 @@ from typing import Any
 
 from meshdojo.cluster.client import Object
 from meshdojo.kubernetes.schema import quantity
+from meshdojo.kubernetes.schema.jsonschema import wrong_types
 from meshdojo.kubernetes.schema.types import Field, Shape, Struct, struct
 
 _QUANTITY_MESSAGE = f"quantities must match the regular expression '{quantity.PATTERN.pattern}'"
@@ -89,6 +90,13 @@ class _Decoder:
         decoded = _zero(shape) if value is None else self.value(shape, value, position)
         return _zero(shape) if decoded is _ABSENT else decoded
 
+    def _any(self, _shape: Shape, value: Any, position: _Position) -> Any:
+        """JSON as it is; of all there is, only the schema of a CustomResourceDefinition has types inside."""
+        if position.names[-1:] == ("openAPIV3Schema",):
+            for wrong, owner, below, wanted in wrong_types(value):
+                self._wrong_as(wrong, _Position(owner, (*position.names, *below)), wanted)
+        return value
+
     def _string(self, shape: Shape, value: Any, position: _Position) -> Any:
         return value if isinstance(value, str) else self._wrong(shape, value, position)
 
@@ -147,8 +155,11 @@ class _Decoder:
         return decoded
 
     def _wrong(self, shape: Shape, value: Any, position: _Position, found: str = "") -> Any:
+        return self._wrong_as(value, position, shape.go, found)
+
+    def _wrong_as(self, value: Any, position: _Position, wanted: str, found: str = "") -> Any:
         place = f"Go struct field {position.struct}.{'.'.join(position.names)}" if position.names else "Go value"
-        self.errors.append(f"json: cannot unmarshal {found or _json_type(value)} into {place} of type {shape.go}")
+        self.errors.append(f"json: cannot unmarshal {found or _json_type(value)} into {place} of type {wanted}")
         return _ABSENT
 
 

@@ -51,13 +51,16 @@ def canonical(text: str) -> str:
 
 def _split(text: str) -> tuple[int, int, int, str]:
     """(sign, digits, how many of them are decimals, suffix)."""
+    if len(text) > _LONGEST:
+        # Before the pattern, whose two groups of digits take a time that is the square of the length.
+        raise QuantityError(text)
     match = PATTERN.match(text)
     number = _NUMBER.match(match[1]) if match else None
     if match is None or number is None or not (number[2] or number[3]):
         raise QuantityError(text)
     suffix = match[2]
     exponent = _EXPONENT.match(suffix)
-    if len(text) > _LONGEST or (exponent and abs(int(exponent[1])) > _LONGEST):
+    if exponent and abs(int(exponent[1])) > _LONGEST:
         raise QuantityError(text)
     if suffix not in _DECIMAL and suffix not in _BINARY and not exponent:
         raise QuantityError(text)

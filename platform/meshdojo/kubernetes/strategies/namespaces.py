@@ -27,5 +27,7 @@ class NamespaceStrategy(Strategy):
 
 def _labelled(obj: Object) -> Object:
     metadata = obj["metadata"]
+    if not metadata.get("name"):
+        return obj
     labels = {**(metadata.get("labels") or {}), NAME_LABEL: metadata["name"]}
     return {**obj, "metadata": {**metadata, "labels": labels}}

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from meshdojo.cluster.client import Object
 from meshdojo.kubernetes.errors import FieldError
+from meshdojo.kubernetes.schema import patterns
 from meshdojo.kubernetes.schema.rules import compile_rule
 from meshdojo.kubernetes.schema.validation import names
 from meshdojo.kubernetes.schema.validation.basics import (
@@ -240,7 +241,14 @@ def _version_text(version: Object) -> str:
 
 
 def _check_schema(path: str, schema: Object, *, root: bool = False) -> Iterator[FieldError]:
-    """A structural schema: every level has a type, and its rules compile."""
+    """A structural schema: every level has a type, its patterns and its rules can be read."""
+    if isinstance(schema.get("items"), list):
+        yield FieldError.forbidden(f"{path}.items", "items must be a schema object and not an array")
+    if wrong := schema.get("pattern") and patterns.problem(schema["pattern"]):
+        words = f"must be a valid regular expression, but isn't: {wrong}"
+        yield FieldError.invalid(f"{path}.pattern", schema["pattern"], words)
+    if root and schema.get("type") and schema["type"] != "object":
+        yield FieldError.invalid(f"{path}.type", schema["type"], "must be object at the root")
     for name, below in (schema.get("properties") or {}).items():
         yield from _check_schema(f"{path}.properties[{name}]", below)
     for name in ("items", "additionalProperties"):
