@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 import string
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from tests.kubernetes.conftest import FakeNode
 
 from meshdojo.kubernetes.api import Api
+from meshdojo.kubernetes.auth.tokens import TokenSigner
 from meshdojo.kubernetes.bootstrap import bootstrap
 from meshdojo.kubernetes.http.app import App
 from meshdojo.kubernetes.http.negotiation import MAX_BODY_BYTES
@@ -347,6 +349,141 @@ def test_bodies_of_ten_megabytes_are_refused_before_they_are_read(server: Server
         answer = server.ask(method, path, content=body, headers={"content-type": media})
         assert answer.status_code == 413
         assert answer.json()["message"] == f"Request entity too large: limit is {MAX_BODY_BYTES}"
+
+
+# What makes an expression that goes back and forth take the square of the length, or longer.
+LONG = [
+    head * 50_000 + tail for head, tail in (("a", "!"), ("1", "x"), ("a.", "!"), ("1h", "!"), ("$(", ""), ("[?(", ""))
+]
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Where a value has something that is no list nor object."""
+    if not isinstance(value, dict | list):
+        yield path
+        return
+    for key, below in value.items() if isinstance(value, dict) else enumerate(value):
+        yield from places(below, (*path, key))
+
+
+def put(value: Any, path: tuple[Any, ...], new: Any) -> Any:
+    if not path:
+        return new
+    if isinstance(value, dict):
+        return {**value, path[0]: put(value[path[0]], path[1:], new)}
+    return [put(below, path[1:], new) if index == path[0] else below for index, below in enumerate(value)]
+
+
+@pytest.mark.parametrize(("body", "place"), {body: place for place, body in reversed(RIGHT_PLACES)}.items())
+def test_long_values_take_no_longer_than_they_are(server: Server, body: int, place: str) -> None:
+    """Some milliseconds of computing; the square of their length would be many seconds."""
+    for path in places(BODIES[body]):
+        for text in LONG:
+            content = json.dumps(put(BODIES[body], path, text)).encode()
+            began = time.process_time()
+            headers = {"content-type": "application/json"}
+            acceptable(server.ask("POST", f"{place}?dryRun=All", content=content, headers=headers))
+            assert time.process_time() - began < 3, (path, text[:5])
+
+
+WIDGETS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+
+
+def widgets(schema: Any) -> dict[str, Any]:
+    """A definition whose field "spec" has this schema."""
+    return put(BODIES[8], ("spec", "versions", 0, "schema", "openAPIV3Schema", "properties", "spec"), schema)  # type: ignore[no-any-return]
+
+
+SCHEMA: dict[str, Any] = {
+    **dict.fromkeys(("description", "format", "pattern", "title", "x-kubernetes-list-type"), "x"),
+    **dict.fromkeys(("nullable", "uniqueItems", "exclusiveMaximum", "x-kubernetes-preserve-unknown-fields"), True),
+    **dict.fromkeys(("maxLength", "minLength", "maxItems", "minItems", "maximum", "minimum", "multipleOf"), 1),
+    **{name: {"type": "string"} for name in ("not", "items", "additionalProperties")},
+    **{name: [{"type": "string"}] for name in ("allOf", "anyOf", "oneOf")},
+    "type": "object",
+    "enum": ["a"],
+    "required": ["a"],
+    "properties": {"a": {"type": "string"}},
+    "default": {},
+    "x-kubernetes-list-map-keys": ["a"],
+    "x-kubernetes-validations": [{"rule": "true", "message": "m"}],
+}
+
+
+@pytest.mark.parametrize("field", SCHEMA)
+def test_schemas_that_are_almost_right(server: Server, field: str) -> None:
+    """Whatever definition is let in, its objects find no error of the server's."""
+    for value in (SCHEMA[field], *ODD):
+        for schema in ({"type": "array", "items": {"type": "string"}, field: value}, {**SCHEMA, field: value}):
+            answer = server.ask("POST", WIDGETS, json=widgets(schema))
+            acceptable(answer)
+            for spec in ("abc", {}, ["a"]) if answer.status_code == 201 else ():
+                body = {"metadata": {"generateName": "w"}, "spec": spec}
+                acceptable(server.ask("POST", "/apis/example.com/v1/namespaces/default/widgets?dryRun=All", json=body))
+            server.ask("DELETE", f"{WIDGETS}/widgets.example.com")
+
+
+def test_a_pattern_cannot_take_for_ever(server: Server) -> None:
+    """Python's own engine would need longer than the world is old."""
+    assert server.ask("POST", WIDGETS, json=widgets({"type": "string", "pattern": "^(a+)+$"})).status_code == 201
+    path = "/apis/example.com/v1/namespaces/default/widgets"
+    refused = server.ask("POST", path, json={"metadata": {"name": "w"}, "spec": "a" * 1000 + "!"})
+    assert refused.status_code == 422
+    assert "spec in body should match '^(a+)+$'" in refused.json()["message"]
+    assert server.ask("POST", path, json={"metadata": {"name": "w"}, "spec": "aaa"}).status_code == 201
+    server.ask("DELETE", f"{WIDGETS}/widgets.example.com")
+
+
+@pytest.mark.parametrize("path", ["/api/v1/namespaces", f"{NAMESPACED}/pods", f"{NAMESPACED}/services", WIDGETS])
+def test_objects_without_a_name(server: Server, path: str) -> None:
+    for body in ({}, {"metadata": {}}, {"metadata": {"name": ""}}, {"metadata": None}):
+        answer = server.ask("POST", path, json=body)
+        acceptable(answer)
+        assert answer.status_code in (400, 422)
+
+
+def test_what_is_warned_of_may_hold_anything(server: Server) -> None:
+    body = '{"metadata": {"name": "warned"}, "data\\u001b\\u0000\\u007f\\r\\n\\ud83d\\ude00": "x"}'
+    answer = server.ask("POST", f"{NAMESPACED}/configmaps", content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == 201
+    assert answer.headers["warning"] == '299 - "unknown field \\"data??? ?\\""'
+
+
+ORIGINS = (
+    {"host": "evil.example"},
+    {"host": "evil.example:6443", "origin": "https://evil.example:6443"},
+    {"origin": "https://evil.example", "access-control-request-method": "GET", "sec-fetch-site": "cross-site"},
+    {"origin": "null"},
+)
+
+
+@pytest.mark.parametrize("headers", ORIGINS, ids=str)
+@pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS", "DELETE"])
+def test_pages_of_other_origins_get_nothing(server: Server, method: str, headers: dict[str, str]) -> None:
+    """A browser adds no token by itself, whatever the name it reached us by, and is never told to share an answer."""
+    anonymous = {"authorization": "", **headers}
+    assert server.ask(method, f"{NAMESPACED}/secrets", headers=anonymous).status_code == 403
+    for asked in (anonymous, headers):
+        answer = server.ask("OPTIONS", f"{NAMESPACED}/secrets", headers=asked)
+        assert not [name for name in answer.headers if name.startswith("access-control-")]
+
+
+def test_tokens_of_others_and_of_the_past(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = f"{NAMESPACED}/serviceaccounts/default/token"
+    good = server.ask("POST", path, json={"spec": {}}).json()["status"]["token"]
+    other = server.ask("POST", path, json={"spec": {"audiences": ["elsewhere"]}}).json()["status"]["token"]
+    claims = server.api.signer.verify(good)
+    foreign = TokenSigner().sign(claims, seconds=3600)
+
+    def code(token: str) -> int:
+        return server.ask("GET", f"{NAMESPACED}/pods", headers={"authorization": f"Bearer {token}"}).status_code
+
+    assert code(good) == 403  # known, and without rights
+    assert [code(other), code(foreign), code(good[:-2]), code(f"{good}x")] == [401] * 4
+    past = server.api.signer.sign({**claims, "exp": int(time.time()) - 60}, seconds=0)
+    assert code(past) == 401
+    server.ask("DELETE", f"{NAMESPACED}/serviceaccounts/default")
+    assert code(good) == 401
 
 
 @pytest.mark.parametrize(

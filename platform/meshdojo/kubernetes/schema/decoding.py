@@ -14,7 +14,7 @@ from typing import Any
 
 from meshdojo.cluster.client import Object
 from meshdojo.kubernetes.schema import quantity
-from meshdojo.kubernetes.schema.jsonschema import wrong_types
+from meshdojo.kubernetes.schema.jsonschema import BOOL_OR_SCHEMA, wrong_types, zeroed
 from meshdojo.kubernetes.schema.types import Field, Shape, Struct, struct
 
 _QUANTITY_MESSAGE = f"quantities must match the regular expression '{quantity.PATTERN.pattern}'"
@@ -92,10 +92,15 @@ class _Decoder:
 
     def _any(self, _shape: Shape, value: Any, position: _Position) -> Any:
         """JSON as it is; of all there is, only the schema of a CustomResourceDefinition has types inside."""
-        if position.names[-1:] == ("openAPIV3Schema",):
-            for wrong, owner, below, wanted in wrong_types(value):
-                self._wrong_as(wrong, _Position(owner, (*position.names, *below)), wanted)
-        return value
+        if position.names[-1:] != ("openAPIV3Schema",):
+            return value
+        if not isinstance(value, dict):
+            return self._wrong_as(value, position, "v1.JSONSchemaProps")
+        for wrong, owner, below, wanted in wrong_types(value):
+            if wanted == BOOL_OR_SCHEMA:
+                raise _AbortError("boolean or JSON schema expected")
+            self._wrong_as(wrong, _Position(owner, (*position.names, *below)), wanted)
+        return value if self.errors else zeroed(value)
 
     def _string(self, shape: Shape, value: Any, position: _Position) -> Any:
         return value if isinstance(value, str) else self._wrong(shape, value, position)

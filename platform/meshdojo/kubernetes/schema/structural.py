@@ -294,12 +294,12 @@ _CHECKS: dict[str, Callable[[Schema, str, Any], Iterator[FieldError]]] = {
 
 
 def _check_combinations(schema: Schema, path: str, value: Any) -> Iterator[FieldError]:
-    if "anyOf" in schema:
+    if schema.get("anyOf"):
         failures = [list(_violations(option, path, value)) for option in schema["anyOf"]]
         if all(failures):
             yield _combination(path, "must validate at least one schema (anyOf)")
             yield from failures[0]
-    if "oneOf" in schema:
+    if schema.get("oneOf"):
         failures = [list(_violations(option, path, value)) for option in schema["oneOf"]]
         valid = sum(not failure for failure in failures)
         if valid != 1:

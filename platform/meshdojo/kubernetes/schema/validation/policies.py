@@ -21,6 +21,7 @@ from meshdojo.kubernetes.schema.validation.basics import (
 
 _RBAC = "rbac.authorization.k8s.io"
 _OPERATIONS = ("*", "CONNECT", "CREATE", "DELETE", "UPDATE")
+_TYPES = ("array", "boolean", "integer", "number", "object", "string")
 _LONGEST_TIMEOUT = 30
 _REVIEW_VERSIONS = ("v1", "v1beta1")
 _ONE_STORAGE = "must have exactly one version marked as storage version"
@@ -244,11 +245,15 @@ def _check_schema(path: str, schema: Object, *, root: bool = False) -> Iterator[
     """A structural schema: every level has a type, its patterns and its rules can be read."""
     if isinstance(schema.get("items"), list):
         yield FieldError.forbidden(f"{path}.items", "items must be a schema object and not an array")
+    elif schema.get("type") == "array" and not isinstance(schema.get("items"), dict):
+        yield FieldError.required(f"{path}.items", "must be specified")
     if wrong := schema.get("pattern") and patterns.problem(schema["pattern"]):
         words = f"must be a valid regular expression, but isn't: {wrong}"
         yield FieldError.invalid(f"{path}.pattern", schema["pattern"], words)
     if root and schema.get("type") and schema["type"] != "object":
         yield FieldError.invalid(f"{path}.type", schema["type"], "must be object at the root")
+    elif schema.get("type"):
+        yield from check_choice(f"{path}.type", schema["type"], _TYPES)
     for name, below in (schema.get("properties") or {}).items():
         yield from _check_schema(f"{path}.properties[{name}]", below)
     for name in ("items", "additionalProperties"):

@@ -1,0 +1,36 @@
+"""schemathesis throws at the API server what its own OpenAPI documents allow, and what they do not: no server error.
+
+`test_bad_input.py` knows Kubernetes and gets further; this one knows nothing, and so leaves nothing out.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+if TYPE_CHECKING:
+    from tests.kubernetes.conftest import Cluster
+
+TOKEN = "test-token"
+# Every operation of the groups that a learner meets first, with a few random values.
+GROUPS = ("api/v1", "apis/apps/v1")
+
+
+@pytest.mark.parametrize("document", GROUPS)
+def test_no_request_breaks_the_server(cluster: Cluster, http: httpx.Client, tmp_path: Path, document: str) -> None:
+    # A watch ends when its time is up, so none is asked for.
+    (tmp_path / "schemathesis.toml").write_text('[parameters]\n"query.watch" = false\n')
+    command = [str(Path(sys.executable).parent / "schemathesis"), "run", f"{cluster.url}/openapi/v3/{document}"]
+    command += ["--url", cluster.url, "--tls-verify", str(cluster.directory / "ca.crt")]
+    command += ["--header", f"Authorization: Bearer {TOKEN}", "--checks", "not_a_server_error", "--seed", "1"]
+    command += ["--suppress-health-check", "all", "--warnings", "off", "--no-color", "--request-timeout", "60"]
+    done = subprocess.run(
+        [*command, "--phases", "fuzzing", "--max-examples", "3"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-1000:]
+    assert http.get("/readyz").status_code == 200
