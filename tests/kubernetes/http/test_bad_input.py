@@ -417,7 +417,8 @@ def test_schemas_that_are_almost_right(server: Server, field: str) -> None:
         for schema in ({"type": "array", "items": {"type": "string"}, field: value}, {**SCHEMA, field: value}):
             answer = server.ask("POST", WIDGETS, json=widgets(schema))
             acceptable(answer)
-            for spec in ("abc", {}, ["a"]) if answer.status_code == 201 else ():
+            specs: tuple[Any, ...] = ("abc", {}, ["a"]) if answer.status_code == 201 else ()
+            for spec in specs:
                 body = {"metadata": {"generateName": "w"}, "spec": spec}
                 acceptable(server.ask("POST", "/apis/example.com/v1/namespaces/default/widgets?dryRun=All", json=body))
             server.ask("DELETE", f"{WIDGETS}/widgets.example.com")
@@ -436,7 +437,8 @@ def test_a_pattern_cannot_take_for_ever(server: Server) -> None:
 
 @pytest.mark.parametrize("path", ["/api/v1/namespaces", f"{NAMESPACED}/pods", f"{NAMESPACED}/services", WIDGETS])
 def test_objects_without_a_name(server: Server, path: str) -> None:
-    for body in ({}, {"metadata": {}}, {"metadata": {"name": ""}}, {"metadata": None}):
+    bodies: tuple[Any, ...] = ({}, {"metadata": {}}, {"metadata": {"name": ""}}, {"metadata": None})
+    for body in bodies:
         answer = server.ask("POST", path, json=body)
         acceptable(answer)
         assert answer.status_code in (400, 422)
