@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from tests.web.test_browser import opened, violations
 from meshdojo.web.settings import Settings
 
 pytestmark = pytest.mark.anyio
+
+FOLDER = Path(__file__).parents[2] / "artifacts" / "screenshots"
 
 
 def version(name: str, **more: Any) -> dict[str, Any]:
@@ -141,3 +144,95 @@ async def test_one_request_hop_by_hop(settings: Settings, judge: FakeJudge, chro
         await expect(result).to_contain_text("it must begin with '/'")
         assert await violations(page) == []
         assert [one for one in complaints if "409" not in one] == []
+
+
+def _fleet(*more: dict[str, Any], **web: Any) -> list[dict[str, Any]]:
+    names = ("api-gateway", "position-tracker", "staff-service")
+    services = [node(f"service/fleet/{name}", version("v1")) for name in names]
+    versions = web.pop("versions", [version("original")])
+    return [node(GATEWAY, version("ingress")), node(WEB, *versions, **web), *services, *more]
+
+
+def _ways(*pairs: tuple[str, str], **more: Any) -> list[dict[str, Any]]:
+    full = {"rate": 42.0, "p95": 1250, "mtls": True} | more
+    return [way(source, target, **full) for source, target in pairs]
+
+
+API, POSITIONS, STAFF = (f"service/fleet/{name}" for name in ("api-gateway", "position-tracker", "staff-service"))
+PROBE, INSIDE, OUT = "probe/meshdojo-outside/probe", "probe/meshdojo-probe/probe", "outside//outside"
+CHAIN = ((GATEWAY, WEB), (WEB, API), (API, POSITIONS), (API, STAFF))
+# What the graphs of the labs come to with everything in them: callers within and without, versions, errors.
+DENSE: dict[str, dict[str, Any]] = {
+    "install": {
+        "nodes": _fleet(node(PROBE, version("probe")), node("service/post/parcels", version("v1"))),
+        "ways": _ways((PROBE, GATEWAY), *CHAIN),
+    },
+    "canary": {
+        "nodes": _fleet(
+            node(PROBE, version("probe")),
+            node(INSIDE, version("probe")),
+            versions=[version("original", weight=90, rate=38.0), version("experimental", weight=10, rate=4.2)],
+        ),
+        "ways": _ways((PROBE, GATEWAY), (INSIDE, WEB), *CHAIN),
+    },
+    "breaking": {
+        "nodes": _fleet(node(PROBE, version("probe")), node(INSIDE, version("probe")), node(OUT)),
+        "ways": [
+            *_ways((PROBE, GATEWAY), (INSIDE, WEB), (INSIDE, API), (OUT, GATEWAY), *CHAIN[:3]),
+            *_ways((INSIDE, POSITIONS), (INSIDE, STAFF), (API, STAFF), errors=0.4),
+        ],
+    },
+    "mtls": {
+        "nodes": _fleet(
+            *(node(one, version("v1")) for one in (PROBE, INSIDE, "workload/legacy/batch", "service/legacy/report")),
+            mtls="STRICT",
+        ),
+        "ways": [
+            *_ways((PROBE, GATEWAY), *CHAIN, ("service/legacy/report", STAFF)),
+            *_ways((PROBE, WEB), (PROBE, STAFF), (PROBE, API), ("workload/legacy/batch", STAFF), mtls=False),
+            *_ways((INSIDE, WEB), (INSIDE, API), (INSIDE, POSITIONS), (INSIDE, STAFF)),
+        ],
+    },
+}
+BOXES = """() => [...document.querySelectorAll(".mesh-labels > :not([hidden])")].map((label) => {
+    const box = label.getBoundingClientRect();
+    const covered = [...document.querySelectorAll(".node, .mesh-labels > :not([hidden])")].filter((one) => {
+        if (one === label) return false;
+        const other = one.getBoundingClientRect();
+        const wide = Math.min(box.right, other.right) - Math.max(box.left, other.left);
+        const high = Math.min(box.bottom, other.bottom) - Math.max(box.top, other.top);
+        return wide > 0.5 && high > 0.5;
+    });
+    return [label.innerText, covered.map((one) => one.innerText)];
+})"""
+
+
+@pytest.mark.parametrize("lab", DENSE)
+async def test_no_label_covers_another_nor_a_node(
+    settings: Settings, judge: FakeJudge, chromium: Browser, lab: str
+) -> None:
+    mesh = FakeMesh()
+    mesh.show(**DENSE[lab])
+    ways = DENSE[lab]["ways"]
+    failing = sum(one["errors"] > 0 for one in ways)
+    async with served(settings, judge, mesh=mesh):
+        for scheme in ("light", "dark"):
+            page, complaints = await opened(chromium, settings.entry_url, scheme, 1440)
+            await page.goto(f"{settings.url}/labs/split")
+            labels = page.locator(".mesh-labels > :not([hidden])")
+            for width in (1440, 768, 390):
+                await page.set_viewport_size({"width": width, "height": 900})
+                if width == 768:
+                    await page.get_by_role("button", name="Mesh", exact=True).click()
+                await expect(labels.first).to_be_visible()
+                assert [one for one in await page.evaluate(BOXES) if one[1]] == []
+                # The more important ones have their place, and those of a node that is looked at, all of them.
+                await expect(page.locator(".way-label-bad:not([hidden])")).to_have_count(failing)
+                FOLDER.mkdir(parents=True, exist_ok=True)
+                await page.screenshot(path=FOLDER / f"graph-{lab}-{width}-{scheme}.png")
+                await page.get_by_role("button", name="service staff-service").hover()
+                await expect(labels).to_have_count(sum(STAFF in (one["source"], one["target"]) for one in ways))
+                assert [one for one in await page.evaluate(BOXES) if one[1]] == []
+                await page.mouse.move(0, 0)
+            assert complaints == []
+            await page.context.close()

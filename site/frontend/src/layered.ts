@@ -21,13 +21,18 @@ const SWEEPS = 6;
 const BESIDE = 18; // between nodes of a layer
 const LANE = 16; // for a way that passes a layer
 
-/** `across`: layers from left to right, else from top to bottom; `between`: the room between two layers. */
-export function place(sizes: Sizes, ways: Ways, across: boolean, between: number): Placed {
-  const ranks = rank(sizes.map(([id]) => id), ways);
+/**
+ * `across`: layers from left to right, else from top to bottom; `between`: the room between two layers; `room`: how long
+ * a layer of nodes without ways may be (they come last, in as many layers as that takes).
+ */
+export function place(sizes: Sizes, ways: Ways, across: boolean, between: number, room: number): Placed {
+  const ends = new Set(ways.flat());
+  const tied = sizes.filter(([id]) => ends.has(id));
+  const ranks = rank(tied.map(([id]) => id), ways);
   const size = new Map(sizes.map(([id, width, height]) => [id, { width, height }]));
   const layers: string[][] = [];
   const put = (id: string, layer: number): void => void (layers[layer] ??= []).push(id);
-  for (const [id] of sizes) put(id, ranks.get(id) ?? 0);
+  for (const [id] of tied) put(id, ranks.get(id) ?? 0);
   const chains = new Map<string, string[]>();
   for (const [source, target] of ways) {
     const [from, to] = [ranks.get(source) ?? 0, ranks.get(target) ?? 0];
@@ -42,11 +47,12 @@ export function place(sizes: Sizes, ways: Ways, across: boolean, between: number
   }
   for (let layer = 0; layer < layers.length; layer++) layers[layer] ??= [];
   order(layers, [...chains.values()]);
-  const boxes = coordinates(layers, size, across, between);
-  const ends = [...boxes.values()];
+  const loose = rows(sizes.filter(([id]) => !ends.has(id)), across, room);
+  const boxes = coordinates([...layers, ...loose], size, across, (layer) => (layer < layers.length ? between : BESIDE));
+  const all = [...boxes.values()];
   return {
-    width: Math.max(0, ...ends.map((box) => box.x + box.width / 2)),
-    height: Math.max(0, ...ends.map((box) => box.y + box.height / 2)),
+    width: Math.max(0, ...all.map((box) => box.x + box.width / 2)),
+    height: Math.max(0, ...all.map((box) => box.y + box.height / 2)),
     node: (id) => boxes.get(id) ?? { x: 0, y: 0, width: 0, height: 0 },
     way: (source, target) => line(chains.get(`${source}\n${target}`) ?? [], boxes, across),
   };
@@ -98,7 +104,29 @@ function mean(ids: string[], layer: string[], otherwise: number): number {
   return places.length ? places.reduce((sum, place) => sum + place, 0) / places.length : otherwise;
 }
 
-function coordinates(layers: string[][], size: Map<string, { width: number; height: number }>, across: boolean, between: number): Map<string, Box> {
+/** Nodes side by side, as many in a layer as there is room for. */
+function rows(sizes: Sizes, across: boolean, room: number): string[][] {
+  const found: string[][] = [];
+  let left = 0;
+  for (const [id, width, height] of sizes) {
+    const long = across ? height : width;
+    if (!found.length || left < long) {
+      found.push([]);
+      left = room;
+    }
+    found.at(-1)?.push(id);
+    left -= long + BESIDE;
+  }
+  return found;
+}
+
+/** `after(layer)`: the room behind a layer. */
+function coordinates(
+  layers: string[][],
+  size: Map<string, { width: number; height: number }>,
+  across: boolean,
+  after: (layer: number) => number,
+): Map<string, Box> {
   const thick = (id: string): number => (across ? size.get(id)?.width : size.get(id)?.height) ?? 0;
   const long = (id: string): number => (across ? size.get(id)?.height : size.get(id)?.width) ?? 0;
   const lengths = layers.map((layer) => layer.reduce((sum, id) => sum + long(id) + BESIDE, -BESIDE));
@@ -114,7 +142,7 @@ function coordinates(layers: string[][], size: Map<string, { width: number; heig
       boxes.set(id, across ? { x: along, y: beside, width, height } : { x: beside, y: along, width, height });
       other += long(id) + BESIDE;
     }
-    main += thickness + between;
+    main += thickness + after(number);
   });
   return boxes;
 }

@@ -2,13 +2,14 @@
 // Nodes are ordinary buttons over a drawing of the ways between them: they can be read, focused and styled like everything
 // else on the page.
 import { announce } from "./dom";
-import { type Placed, type Point, place as placeNodes } from "./layered";
+import { curve, placeLabels } from "./labels";
+import { type Placed, place as placeNodes } from "./layered";
 import { showDetails } from "./meshdetails";
-import { type Picture, type MeshNode, type Way, percent, rate } from "./meshtypes";
+import { type Picture, type MeshNode, type Way, percent, rate, time } from "./meshtypes";
 import { serveTools, showTraffic } from "./meshtools";
 import { isShown } from "./workbench";
 
-const LEAST_SCALE = 0.7;
+const LEAST_SCALE = 0.8;
 const SVG = "http://www.w3.org/2000/svg";
 
 let stream: EventSource | undefined;
@@ -91,8 +92,12 @@ function card(id: string): HTMLButtonElement {
     element.type = "button";
     element.className = "node";
     element.dataset["node"] = id;
+    element.addEventListener("pointerenter", () => lookAt(id));
+    element.addEventListener("pointerleave", () => lookAt(""));
+    element.addEventListener("focus", () => element?.matches(":focus-visible") && lookAt(id));
+    element.addEventListener("blur", () => lookAt(""));
     element.addEventListener("click", () => {
-      if (picture?.nodes?.find((node) => node.id === id)?.versions.length) void showDetails(id, element as HTMLElement);
+      if (picture?.nodes?.find((node) => node.id === id)?.versions.length) void showDetails(id, element as HTMLElement, waysOf(id));
     });
     cards.set(id, element);
     view.querySelector(".mesh-cards")?.append(element);
@@ -114,17 +119,20 @@ function fill(element: HTMLButtonElement, node: MeshNode): void {
   if (element.dataset["key"] === key) return;
   element.dataset["key"] = key;
   element.dataset["kind"] = node.kind;
+  element.toggleAttribute("data-several", node.versions.length > 1);
   const bare = node.kind === "service" && node.versions.some((one) => one.pods > one.sidecars);
   const head = html("span", "node-head", [
     html("span", "node-name", node.name),
     ...(node.mtls === "STRICT" ? [html("span", "node-lock", "mTLS only")] : []),
   ]);
+  // Of several versions the figures stand below each other; of one they are those of the way to it.
+  const several = node.versions.length > 1;
   const rows = node.versions.map((one) =>
     html("span", `node-row${one.errors > 0 ? " node-bad" : ""}${one.ready < one.pods ? " node-unready" : ""}`, [
       html("span", "node-version", one.version || one.name),
       ...(one.weight === null ? [] : [html("span", "node-weight", percent(one.weight / 100))]),
-      html("span", "node-pods", one.ready < one.pods ? `${one.ready}/${one.pods} ready` : ""),
-      html("span", "node-rate", one.rate && node.versions.length > 1 ? rate(one.rate) : ""),
+      ...(one.ready < one.pods ? [html("span", "node-pods", `${one.ready}/${one.pods} ready`)] : []),
+      ...(several ? [html("span", "node-rate", one.rate ? rate(one.rate) : "")] : []),
     ]),
   );
   const badges = [
@@ -159,9 +167,19 @@ function nodeInWords(node: MeshNode, bare: boolean): string {
     .join("; ");
 }
 
+/** What goes in and out of a node: rows for a table. */
+function waysOf(id: string): string[][] {
+  const ways = (picture?.ways ?? []).filter((way) => touches(way, id));
+  return ways.map((way) => [
+    way.target === id ? `from ${nameOf(way.source)}` : `to ${nameOf(way.target)}`,
+    ...(way.rate ? [rate(way.rate), percent(way.errors), time(way.p95)] : ["none now", "", ""]),
+    way.mtls === null ? "" : way.mtls ? "mutual TLS" : "plain text",
+  ]);
+}
+
 function wayInWords(way: Way): string {
   if (!way.rate) return "no requests now";
-  const parts = [rate(way.rate), way.errors ? `${percent(way.errors)} errors` : "no errors", `95 % within ${way.p95} ms`];
+  const parts = [rate(way.rate), way.errors ? `${percent(way.errors)} errors` : "no errors", `95 % within ${time(way.p95)}`];
   if (way.mtls !== null) parts.push(way.mtls ? "encrypted with mutual TLS" : "plain text");
   return parts.join(", ");
 }
@@ -176,8 +194,9 @@ function place(now: Picture): void {
   const across = box.width > box.height * 1.15;
   const sizes = nodes.map((node) => [node.id, card(node.id).offsetWidth, card(node.id).offsetHeight] as const);
   const ways = now.ways.map((way) => [way.source, way.target] as const);
-  const wanted = JSON.stringify([sizes, ways, across]);
-  const graph = layoutOf(sizes, ways, across);
+  const room = (across ? box.height - 44 : box.width - 24) / LEAST_SCALE;
+  const wanted = JSON.stringify([sizes, ways, across, room]);
+  const graph = layoutOf(wanted, () => placeNodes(sizes, ways.filter(([source, target]) => source !== target), across, across ? 70 : 52, room));
   const { width, height } = graph;
   const scale = Math.max(LEAST_SCALE, Math.min(1, (box.width - 24) / width, (box.height - 44) / height));
   const canvas = view.querySelector(".mesh-canvas") as HTMLElement;
@@ -198,16 +217,16 @@ function place(now: Picture): void {
 
 let cached: { key: string; graph: Placed } | undefined;
 
-function layoutOf(sizes: (readonly [string, number, number])[], ways: (readonly [string, string])[], across: boolean): Placed {
-  const key = JSON.stringify([sizes, ways, across]);
+function layoutOf(key: string, made: () => Placed): Placed {
   if (cached?.key === key) return cached.graph;
-  const graph = placeNodes(sizes, ways.filter(([source, target]) => source !== target), across, across ? 76 : 52);
+  const graph = made();
   cached = { key, graph };
   return graph;
 }
 
 function drawWays(now: Picture, graph: Placed, width: number, height: number, anew: boolean): void {
   const svg = view.querySelector("svg") as SVGSVGElement;
+  const across = !view.querySelector(".mesh-canvas")?.hasAttribute("data-down");
   const labels = view.querySelector(".mesh-labels") as HTMLElement;
   svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
   svg.setAttribute("width", String(width));
@@ -217,54 +236,73 @@ function drawWays(now: Picture, graph: Placed, width: number, height: number, an
     labels.replaceChildren();
   }
   now.ways.forEach((way, index) => {
-    if (way.source === way.target) return;
-    const points = graph.way(way.source, way.target);
     let line = svg.children[index] as SVGPathElement | undefined;
     if (!line) {
       line = document.createElementNS(SVG, "path");
-      line.setAttribute("d", curve(points));
+      if (way.source !== way.target) line.setAttribute("d", curve(graph.way(way.source, way.target), across));
       svg.append(line);
     }
     line.setAttribute("class", `way${way.rate ? " way-busy" : ""}${way.errors ? " way-bad" : ""}`);
+    line.toggleAttribute("data-near", touches(way, near));
     line.style.strokeWidth = String(1.5 + Math.min(3, Math.log10(1 + way.rate) * 1.8));
     let label = labels.children[index] as HTMLElement | undefined;
     if (!label) {
       label = document.createElement("span");
       labels.append(label);
-      const middle = half(points);
-      label.style.translate = `calc(${middle.x}px - 50%) calc(${middle.y}px - 50%)`;
     }
-    label.className = `way-label${way.errors ? " way-label-bad" : ""}${way.rate || way.mtls !== null ? "" : " way-label-none"}`;
+    label.className = `way-label${way.errors ? " way-label-bad" : ""}`;
     const lock = way.mtls === null ? "" : way.mtls ? "🔒︎ " : "🔓︎ ";
     const above = `${lock}${way.rate ? rate(way.rate) : ""}`.trim();
-    const below = way.rate ? (way.errors ? `${percent(way.errors)} err` : `${way.p95} ms`) : "";
+    const below = way.rate ? (way.errors ? `${percent(way.errors)} err` : time(way.p95)) : "";
     if (label.dataset["text"] !== above + below) {
       label.dataset["text"] = above + below;
       label.replaceChildren(html("span", "", above), html("span", "", below));
     }
   });
+  setLabels(now, graph, anew);
 }
 
-/** Half of the way, where its label stands. */
-function half(points: Point[]): Point {
-  const at = (points.length - 1) / 2;
-  const [left, right] = [points[Math.floor(at)], points[Math.ceil(at)]];
-  return { x: ((left?.x ?? 0) + (right?.x ?? 0)) / 2, y: ((left?.y ?? 0) + (right?.y ?? 0)) / 2 };
+// What a label may take up: its words change all the time, its place should not.
+const LABEL = { width: 62, height: 36 };
+let near = "";
+let labelled = "";
+
+function touches(way: Way, id: string): boolean {
+  return way.source === id || way.target === id;
 }
 
-/** A soft line through the points, that leaves and arrives straight. */
-function curve(points: Point[]): string {
-  const [first, ...rest] = points;
-  if (!first) return "";
-  let path = `M${first.x},${first.y}`;
-  let from = first;
-  for (const to of rest) {
-    const level = Math.abs(to.x - from.x) > Math.abs(to.y - from.y);
-    const [x, y] = [(from.x + to.x) / 2, (from.y + to.y) / 2];
-    path += level ? `C${x},${from.y} ${x},${to.y} ${to.x},${to.y}` : `C${from.x},${y} ${to.x},${y} ${to.x},${to.y}`;
-    from = to;
-  }
-  return path;
+/** Labels stay where they are until other ways have something to say. Looking at a node shows all of its own. */
+function setLabels(now: Picture, graph: Placed, anew: boolean): void {
+  const saying = now.ways.filter(
+    (way) => way.source !== way.target && (way.rate > 0 || way.mtls !== null) && (!near || touches(way, near)),
+  );
+  const key = JSON.stringify([near, saying.map((way) => [way.source, way.target, way.errors > 0, way.rate > 0])]);
+  const canvas = view.querySelector(".mesh-canvas") as HTMLElement;
+  canvas.toggleAttribute("data-looking", !!near);
+  if (key === labelled && !anew) return;
+  labelled = key;
+  const labels = saying.map((way) => ({
+    ...LABEL,
+    source: way.source,
+    target: way.target,
+    weight: (way.errors > 0 ? 1e6 : 0) + (way.rate > 0 ? 1e3 : 0) + way.rate,
+  }));
+  const nodes = (now.nodes ?? []).map((node) => graph.node(node.id));
+  const places = placeLabels(labels, graph, nodes, !canvas.hasAttribute("data-down"));
+  const elements = view.querySelector(".mesh-labels")?.children;
+  now.ways.forEach((way, index) => {
+    const at = places[saying.indexOf(way)];
+    const element = elements?.[index] as HTMLElement;
+    element.hidden = !at;
+    if (at) element.style.translate = `calc(${at.x}px - 50%) calc(${at.y}px - 50%)`;
+  });
+}
+
+/** Show what belongs to a node, and dim the rest ('' for nothing). */
+function lookAt(id: string): void {
+  if (near === id) return;
+  near = id;
+  if (picture) place(picture);
 }
 
 function html(tag: string, name: string, content: string | HTMLElement[]): HTMLElement {

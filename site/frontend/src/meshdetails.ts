@@ -41,15 +41,23 @@ function closePanel(returnFocus = true): void {
   if (returnFocus) opener?.focus();
 }
 
-export async function showDetails(id: string, from: HTMLElement): Promise<void> {
+/** `ways`: what goes in and out, as rows of words. */
+export async function showDetails(id: string, from: HTMLElement, ways: string[][]): Promise<void> {
   const title = id.split("/").at(-1) ?? id;
   const body = openPanel(title, from);
   body.append(make("p", { class: "trace-note" }, "Looking…"));
   try {
-    body.replaceChildren(...sections(await ask<Details>(`/mesh/node?id=${encodeURIComponent(id)}`)));
+    body.replaceChildren(...requests(ways), ...sections(await ask<Details>(`/mesh/node?id=${encodeURIComponent(id)}`)));
   } catch (error) {
     body.replaceChildren(make("p", { class: "trace-error" }, words(error)));
   }
+}
+
+function requests(ways: string[][]): HTMLElement[] {
+  return [
+    make("h4", {}, "Requests, last 5 s"),
+    table(["with", "a second", "errors", "95 % within", "transport"], ways, "None that any proxy logged."),
+  ];
 }
 
 function sections(found: Details): HTMLElement[] {
@@ -64,7 +72,7 @@ function sections(found: Details): HTMLElement[] {
     ...(found.config.length ? found.config.map(configuration) : [make("p", { class: "trace-note" }, "No resource of Istio’s says anything about it.")]),
     make("h4", {}, "Envoy’s counters: who its proxies called"),
     table(
-      ["service", "endpoint", "requests", "errors", ""],
+      ["service", "endpoint", "requests", "errors", "now"],
       found.counters.map((row) => [
         row.cluster.split("|").slice(2).filter(Boolean).join(" of "),
         row.endpoint,

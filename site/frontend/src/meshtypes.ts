@@ -41,6 +41,10 @@ export function rate(value: number): string {
   return `${value >= 10 ? Math.round(value) : Math.round(value * 10) / 10}/s`;
 }
 
+export function time(milliseconds: number): string {
+  return milliseconds < 1000 ? `${milliseconds} ms` : `${(milliseconds / 1000).toFixed(1)} s`;
+}
+
 export function percent(share: number): string {
   const value = share * 100;
   return `${value > 0 && value < 1 ? "<1" : Math.round(value)} %`;
