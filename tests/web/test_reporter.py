@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from tests.web.samples import FAILED, PASSED, FakeJudge, Visitor, eventually, fr
 
 from meshdojo.errors import UserError
 from meshdojo.web.app import create_app
+from meshdojo.web.live import MeshStatus
 from meshdojo.web.memberships import JoinError, invitation
 from meshdojo.web.models import LOCAL_LEARNER
 from meshdojo.web.pages.site import Site
@@ -53,6 +55,13 @@ class Room:
 
 @pytest.fixture
 async def room(settings: Settings) -> AsyncIterator[Room]:
+    async with room_of(settings) as room:
+        yield room
+
+
+@asynccontextmanager
+async def room_of(settings: Settings) -> AsyncIterator[Room]:
+    """A workshop's site that runs as long as the block lasts."""
     async with served(settings, FakeJudge()) as http:
         text = (await http.get("/")).text
         csrf = text.split('name="csrf-token" content="', 1)[1].split('"', 1)[0]
@@ -157,6 +166,41 @@ async def test_what_the_checks_find_appears_in_the_room(home: Home, room: Room) 
         row = await room.until(lambda row: row["current"] == "split/tenth" and row["reason"] != "")
     assert (row["name"], row["passed"], row["reason"]) == ("Ann", 1, FAILED.reason)
     await room.until(lambda row: (row["lab"], row["online"]) == ("split", True))
+
+
+async def test_the_lab_is_judged_and_the_mesh_looked_at_when_no_page_is_open(home: Home, room: Room) -> None:
+    home.judge.mesh = MeshStatus("embedded", "ready")
+    await home.join(room)
+    await room.until(lambda row: row["mesh"] == "ready")
+    async with home.site.hub.watch(LOCAL_LEARNER, "split"):
+        await home.judge.started.wait()
+    assert home.site.hub.watching == 0
+    # The page is closed, for longer than it would take the judge to stop; they go on in a terminal of their own.
+    await home.shows(lambda: len(home.site.hub._watchers) == 1)
+    live = await home.site.hub.lab(LOCAL_LEARNER, "split")
+    await home.shows(lambda: live._stopping is None)
+    home.judge.say("split", *judged("dark", PASSED))
+    await room.until(lambda row: (row["passed"], row["lab"]) == (1, "split"))
+    home.judge.mesh = MeshStatus("embedded", "unreachable")
+    await room.until(lambda row: row["mesh"] == "unreachable")
+
+
+async def test_after_a_restart_the_lab_that_was_tried_last_is_judged(
+    elsewhere: Settings, settings: Settings, judge: FakeJudge
+) -> None:
+    async def reset(_lab: str) -> None: ...
+
+    async with room_of(settings) as room:
+        async with home_of(elsewhere, FakeJudge(), reset, []) as home:
+            await home.join(room)
+            await home.site.progress.record(LOCAL_LEARNER, "split", "dark", FAILED)
+        async with home_of(elsewhere, judge, reset, []) as home:
+            await judge.started.wait()
+            assert (list(judge.watching), home.site.hub.watching) == (["split"], 0)
+            await room.do("PUT", "/state", closed=True)
+            # A workshop that is over keeps nobody's machine busy.
+            home.site.hub._linger = 0.0
+            await eventually(judge.left.is_set)
 
 
 async def test_what_was_done_before_joining_is_not_told(home: Home, room: Room) -> None:

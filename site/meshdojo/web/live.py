@@ -230,6 +230,7 @@ class Hub:
         self._labs: dict[tuple[int, str], LiveLab] = {}
         # Each with its learner.
         self._watchers: dict[asyncio.Event, int] = {}
+        self._pages = 0
         self._status_task: asyncio.Task[None] | None = None
 
     async def lab(self, learner: int, lab: str) -> LiveLab:
@@ -249,11 +250,14 @@ class Hub:
         return self._elsewhere(learner)
 
     @asynccontextmanager
-    async def watch(self, learner: int, lab: str | None) -> AsyncIterator[asyncio.Event]:
-        """Watch the mesh's status, and a lab if one is named; the event is set whenever something has changed."""
+    async def watch(self, learner: int, lab: str | None, *, page: bool = True) -> AsyncIterator[asyncio.Event]:
+        """Watch the mesh's status, and a lab if one is named; the event is set whenever something has changed.
+
+        A `page` is for somebody to see: it says which lab is read."""
         live = await self.lab(learner, lab) if lab else None
-        if lab and learner == LOCAL_LEARNER:
+        if page and lab and learner == LOCAL_LEARNER:
             self.reading = lab
+        self._pages += page
         changed = live.join() if live else asyncio.Event()
         self._watchers[changed] = learner
         if learner == LOCAL_LEARNER and self._status_task is None:
@@ -261,14 +265,15 @@ class Hub:
         try:
             yield changed
         finally:
+            self._pages -= page
             del self._watchers[changed]
             if live:
                 live.leave(changed, self._linger)
 
     @property
     def watching(self) -> int:
-        """How many live streams are open."""
-        return len(self._watchers)
+        """How many live streams of pages are open."""
+        return self._pages
 
     def wake(self) -> None:
         """Have the owner's pages look again: the mesh of this machine is shown to nobody else."""

@@ -152,6 +152,12 @@ class Memberships:
         place = rows[-1].id if rows else membership.reported
         return [_report(row, membership, now) for row in rows if row.lab in membership.labs], place
 
+    async def last_lab(self) -> str:
+        """The lab that the owner tried last; '' when there is none."""
+        query = select(Attempt.lab).where(Attempt.learner_id == LOCAL_LEARNER).order_by(Attempt.id.desc()).limit(1)
+        async with self.database.reading() as connection:
+            return await connection.scalar(query) or ""
+
     async def hints(self, labs: Sequence[str]) -> list[dict[str, Any]]:
         """How many hints are open, as the API wants it."""
         columns = (HintOpened.lab, HintOpened.task)

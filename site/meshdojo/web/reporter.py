@@ -4,6 +4,9 @@ It reports every attempt and how the mesh is; it hears what the instructor says 
 and if the owner allows it, and as long as somebody looks, it shows what the terminals print. What the instructor asks
 for is done here only when the owner agrees. Nothing is lost when a line breaks or a process dies: attempts are in the
 database, and are sent until the other side has said that it has them.
+
+The checks of the lab that was opened last go on as long as the workshop does, whether a page is open or not: who works
+in a terminal of their own, or has closed the window, would be stuck for the room though they have passed.
 """
 
 from __future__ import annotations
@@ -16,12 +19,14 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from typing import Any, Protocol
 
 import httpx
 
 from meshdojo.errors import UserError
+from meshdojo.web.bus import Subscription
 from meshdojo.web.database import Database
 from meshdojo.web.desks import first_of
 from meshdojo.web.live import Hub
@@ -34,6 +39,8 @@ RETRY_SECONDS = (1.0, 2.0, 5.0, 10.0, 20.0)
 BATCH = 100
 # The other side says something at least every 15 seconds.
 SILENCE_SECONDS = 45.0
+# Rooms overrun, and learners forget to leave: so long after its end a workshop is taken to be over.
+OVERTIME = timedelta(hours=12)
 SCREEN_SECONDS = 0.2
 SCREEN_BYTES = 32 * 1024
 
@@ -111,6 +118,13 @@ class Attendance:
         return tuple(message for message in self.messages if message["id"] > read)
 
     @property
+    def goes_on(self) -> bool:
+        """Whether the workshop was heard of and is not over."""
+        if self.membership is None or not self.workshop or self.workshop["closed"]:
+            return False
+        return datetime.now(UTC) < datetime.fromisoformat(self.workshop["ends_at"]) + OVERTIME
+
+    @property
     def watched(self) -> bool:
         """Whether somebody looks at the terminal now."""
         return bool(self.watcher) and self.membership is not None and self.membership.screen
@@ -144,13 +158,13 @@ class Reporter:
     @asynccontextmanager
     async def attending(self) -> AsyncIterator[None]:
         """Take part meanwhile."""
-        task = asyncio.create_task(self._run(), name="reporter")
+        tasks = [asyncio.create_task(part, name="reporter") for part in (self._run(), self._judge_on())]
         try:
             yield
         finally:
-            for each in (task, *self._work):
+            for each in (*tasks, *self._work):
                 each.cancel()
-            await asyncio.gather(task, *self._work, return_exceptions=True)
+            await asyncio.gather(*tasks, *self._work, return_exceptions=True)
 
     async def now(self) -> Attendance:
         """What to show of the workshop right after joining or leaving: the loop takes a moment to notice."""
@@ -225,6 +239,32 @@ class Reporter:
                     await asyncio.wait_for(told.changed.wait(), LOOK_SECONDS)
                 told.take()
 
+    async def _judge_on(self) -> None:
+        """Watch the mesh, and the lab that was opened last if it is the workshop's, as a page would."""
+        with self._database.bus.subscribe(TOPIC) as told:
+            while True:
+                try:
+                    await self._watch_lab(told)
+                except Exception:
+                    log.exception("the lab is not judged while no page is open; it is tried again")
+                await _a_while(told)
+
+    async def _watch_lab(self, told: Subscription) -> None:
+        """Until it is another lab, or the workshop is over."""
+        if membership := self._going_on():
+            lab = await self._lab_of(membership)
+            async with self._hub.watch(LOCAL_LEARNER, lab, page=False):
+                while (membership := self._going_on()) and await self._lab_of(membership) == lab:
+                    await _a_while(told)
+
+    def _going_on(self) -> Membership | None:
+        return self.attendance.membership if self.attendance.goes_on else None
+
+    async def _lab_of(self, membership: Membership) -> str | None:
+        """The lab that its owner is at; after a restart the one that they tried last."""
+        lab = self._hub.reading or await self.memberships.last_lab()
+        return lab if lab in membership.labs else None
+
     async def _listen(self, http: httpx.AsyncClient) -> None:
         timeout = httpx.Timeout(LOOK_SECONDS * 10, read=SILENCE_SECONDS)
         async with http.stream("GET", "/api/v1/desk/stream", timeout=timeout) as answer:
@@ -298,7 +338,7 @@ class Reporter:
         hints = await self.memberships.hints(membership.labs)
         status = {
             "screen": membership.screen,
-            "lab": self._hub.reading,
+            "lab": await self._lab_of(membership) or self._hub.reading,
             "mesh": mesh.state,
             "backend": mesh.backend[:20],
             "version": version("meshdojo"),
@@ -369,6 +409,13 @@ class Reporter:
             await _tell(http, asked["id"], "failed", str(error)[:4000])
         else:
             await _tell(http, asked["id"], "done")
+
+
+async def _a_while(told: Subscription) -> None:
+    """Until a membership has changed, or so long as it takes to notice what tells of no change."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(told.changed.wait(), LOOK_SECONDS)
+    told.take()
 
 
 async def _tell(http: httpx.AsyncClient, request: int, state: str, detail: str = "") -> None:
