@@ -24,15 +24,20 @@ def programs() -> Path | None:
 
 
 @contextmanager
-def server(binaries: Path) -> Iterator[str]:
-    """A running server; yields the folder of its socket. Durability is off: what is tested dies with the folder."""
+def server(binaries: Path, *, durable: bool = False) -> Iterator[str]:
+    """A running server; yields the folder of its socket, whose `data` has its files.
+
+    Durability is off as a rule: what is tested dies with the folder.
+    """
     folder = tempfile.mkdtemp(prefix="dojo-pg-", dir="/tmp")
     data = f"{folder}/data"
     try:
         if os.geteuid() == 0:
             shutil.chown(folder, USER, USER)
         _run(binaries, "initdb", "-D", data, "-U", USER, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
-        options = f"-k {folder} -c listen_addresses='' -c fsync=off -c synchronous_commit=off -c max_connections=200"
+        options = f"-k {folder} -c listen_addresses='' -c max_connections=200"
+        if not durable:
+            options += " -c fsync=off -c synchronous_commit=off"
         _run(binaries, "pg_ctl", "-D", data, "-l", f"{folder}/log", "-w", "-t", "120", "-o", options, "start")
         try:
             yield folder

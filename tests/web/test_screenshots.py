@@ -5,9 +5,10 @@ The pictures (three widths) are to be looked at: ``artifacts/screenshots``, whic
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import pytest
@@ -18,8 +19,9 @@ from tests.web.test_browser import open_everything, opened, violations
 from tests.web.test_browser_editor import HEAD, editor, ours, write
 from tests.web.test_browser_mesh import PARTS
 from tests.web.test_browser_workbench import shown_terminal, type_command
+from tests.web.test_signin import ISSUER, SmallProvider, small_provider
 
-from meshdojo.web.settings import Settings
+from meshdojo.web.settings import Provider, Settings
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("scheme", ["light", "dark"])]
 
@@ -29,6 +31,11 @@ NARROWEST = 320
 HEIGHTS = {390: 844, 768: 1024, 1440: 900}
 # Below this width the panes of a lab are tabs.
 TABS_BELOW = 1000
+
+
+@pytest.fixture
+def provider(monkeypatch: pytest.MonkeyPatch) -> SmallProvider:
+    return small_provider(monkeypatch)
 
 
 @dataclass
@@ -190,6 +197,29 @@ async def test_the_pages_of_workshops(settings: Settings, judge: FakeJudge, chro
         await walk.visit("course-of-a-member", "/")
         await walk.visit("lab-of-a-member", "/labs/split")
         assert walk.wrong + complaints + guests_complaints == []
+
+
+async def test_the_pages_of_signing_in(
+    settings: Settings, judge: FakeJudge, chromium: Browser, scheme: str, provider: SmallProvider
+) -> None:
+    """The provider lives in this process; what the person does on its page is left out."""
+    settings = replace(settings, provider=Provider(ISSUER, "dojo", "a secret", frozenset(), frozenset()))
+    async with served(settings, judge):
+        page, complaints = await opened(chromium, settings.url, scheme)
+        walk = Walk(page, settings.url, scheme)
+        await walk.look("door-with-provider")
+        await walk.visit("sign-in-refused", "/sign-in/back?error=access_denied")
+        complaints.clear()  # both are shut doors (403)
+
+        await expect(page.get_by_role("link", name="Another way in")).to_have_attribute("href", "/")
+        begun = await page.context.request.get(f"{settings.url}/sign-in", max_redirects=0)
+        back = urlencode(provider.authorize(begun.headers["location"]))
+        await page.goto(f"{settings.url}/sign-in/back?{back}")
+        await expect(page.get_by_role("heading", level=1)).to_be_visible()
+        await walk.look("course-signed-in")
+        await walk.visit("you-signed-in", "/you")
+        await expect(page.get_by_role("heading", name="Grace Hopper")).to_be_visible()
+        assert walk.wrong + [one for one in complaints if "403" not in one] == []
 
 
 async def csrf(http: httpx.AsyncClient) -> dict[str, str]:

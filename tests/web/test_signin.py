@@ -85,6 +85,11 @@ class SmallProvider:
 
 @pytest.fixture
 def provider(monkeypatch: pytest.MonkeyPatch) -> SmallProvider:
+    return small_provider(monkeypatch)
+
+
+def small_provider(monkeypatch: pytest.MonkeyPatch) -> SmallProvider:
+    """The one that sites of this process ask."""
     small = SmallProvider()
     app = small.app()
 
@@ -120,7 +125,7 @@ async def me(visitor: Visitor) -> Any:
 
 async def test_a_person_comes_in_and_is_who_the_provider_says(site: FastAPI, provider: SmallProvider) -> None:
     async with visitor_of(site) as visitor:
-        assert "sign in" in (await visitor.http.get("/")).text
+        assert "Sign in" in (await visitor.http.get("/")).text
         answer = await signed_in(visitor, provider)
         assert (answer.status_code, answer.headers["location"]) == (303, "/")
         found = await me(visitor)

@@ -17,6 +17,7 @@ from meshdojo.web.security import API
 
 log = logging.getLogger(__name__)
 
+SIGN_IN = "/sign-in"
 HEADINGS = {
     401: "Who is there?",
     403: "That was not allowed",
@@ -67,6 +68,11 @@ def _answer(
     if request.headers.get("x-fragment"):
         return PlainTextResponse(text, status)
     heading = HEADINGS.get(status, HTTPStatus(status).phrase)
-    return get_site(request).page(
-        request, "message.html", status, code=status, heading=heading, text=text, reference=reference
+    site = get_site(request)
+    # Who could not sign in tries again rather than going to a course that is shut to them.
+    again = SIGN_IN if site.settings.provider and request.url.path.startswith(SIGN_IN) else ""
+    if again and status == 403:
+        heading = "You are not signed in"
+    return site.page(
+        request, "message.html", status, code=status, heading=heading, text=text, reference=reference, again=again
     )
