@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -88,19 +89,67 @@ def test_stop_leaves_no_process_and_keeps_the_objects(started: Environment) -> N
     assert pod["metadata"]["name"] == "idle"
 
 
-def test_after_a_kill_nothing_of_the_old_is_left_and_a_start_joins_what_heals(started: Environment) -> None:
+def test_after_a_kill_the_pods_go_on_and_a_start_joins_what_heals(started: Environment) -> None:
     asyncio.run(_create(started))
     before = asyncio.run(_pod_when(started, _is_running))
     process, keeper = lifecycle.require(started), keeping.keeper_of(started)
     assert keeper is not None
-    family = [one for one in _family(process) if one.pid != keeper.pid]
+    others = [one for one in _family(process) if one.pid not in (process.pid, keeper.pid)]
     os.kill(process.pid, signal.SIGKILL)
-    assert psutil.wait_procs(family, timeout=PATIENCE)[1] == []
+    _wait_until(lambda: not process.alive())
     lifecycle.start(started)
     assert lifecycle.require(started) != process
-    after = asyncio.run(_pod_when(started, lambda pod: _is_running(pod) and _restarts(pod) == 1))
+    after = asyncio.run(_pod_when(started, _is_running))
     assert after["metadata"]["uid"] == before["metadata"]["uid"]
-    assert after["status"]["podIP"] == before["status"]["podIP"]
+    assert after["status"] == before["status"]
+    assert all(one.is_running() for one in others)
+    asyncio.run(_known(started))
+    assert lifecycle.stop(started)
+    assert psutil.wait_procs(others, timeout=PATIENCE)[1] == []
+
+
+async def _known(environment: Environment) -> None:
+    """The kubelet has the pod: it raises where it has not."""
+    async with HTTPClient.from_kubeconfig(environment.kubeconfig) as client:
+        await client.logs("default", "idle")
+
+
+def _wait_until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+@pytest.mark.parametrize("revived", [False, True])
+def test_when_the_two_are_killed_at_once_nothing_is_left(started: Environment, revived: bool) -> None:
+    asyncio.run(_create(started))
+    asyncio.run(_pod_when(started, _is_running))
+    family = _family(lifecycle.require(started))
+    if revived:  # what was taken over belongs to the new process as it did to the old one
+        process = lifecycle.require(started)
+        os.kill(process.pid, signal.SIGKILL)
+        _wait_until(lambda: not process.alive() and lifecycle.running(started) is not None)
+        lifecycle.start(started)
+        asyncio.run(_known(started))
+    process, keeper = lifecycle.require(started), keeping.keeper_of(started)
+    assert keeper is not None
+    os.kill(keeper.pid, signal.SIGSTOP)  # so that neither can start the other
+    os.kill(process.pid, signal.SIGKILL)
+    os.kill(keeper.pid, signal.SIGKILL)
+    assert psutil.wait_procs(family, timeout=PATIENCE)[1] == []
+
+
+def test_stopping_in_the_middle_of_the_healing_leaves_nothing(started: Environment) -> None:
+    asyncio.run(_create(started))
+    asyncio.run(_pod_when(started, _is_running))
+    process = lifecycle.require(started)
+    family = _family(process)
+    os.kill(process.pid, signal.SIGKILL)
+    _wait_until(lambda: not process.alive())
+    lifecycle.stop(started)
+    assert psutil.wait_procs(family, timeout=PATIENCE)[1] == []
+    assert lifecycle.running(started) is None
 
 
 def _restarts(pod: Object) -> int:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import socket
+import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -16,6 +18,7 @@ import pytest
 from meshdojo.cluster.client import Object
 from meshdojo.kubelet.images import Image
 from meshdojo.kubelet.kubelet import NODE_NAME, Kubelet
+from meshdojo.kubelet.lifeline import Lifeline
 from meshdojo.kubernetes.api import Api
 from meshdojo.kubernetes.bootstrap import bootstrap
 from meshdojo.kubernetes.controllers.manager import Controllers
@@ -62,10 +65,62 @@ def run_directory_fixture() -> Iterator[Path]:
 class Cluster:
     """What a test works with: the API, the node, and a few shortcuts."""
 
-    def __init__(self, api: Api, kubelet: Kubelet, controllers: Controllers) -> None:
+    def __init__(self, api: Api, controllers: Controllers, make: Callable[[Lifeline], Kubelet]) -> None:
         self.api = api
-        self.kubelet = kubelet
         self.controllers = controllers
+        self.lifeline = Lifeline.make()  # held here as a keeper holds it
+        self._make = make
+        self._others: set[asyncio.Task[Any]] = set()
+        self._zygotes: list[subprocess.Popen[bytes]] = []
+        self.kubelet = make(self.lifeline)
+
+    async def start(self) -> None:
+        """Start the node."""
+        self._others = asyncio.all_tasks()
+        await self.kubelet.start()
+        process = self.kubelet.zygote._process
+        if process is not None and process._child is not None:
+            self._zygotes.append(process._child)
+
+    async def crash(self) -> None:
+        """As after a kill -9 of the kubelet's process: nothing is said to anybody, what was open there is closed."""
+        kubelet, loop = self.kubelet, asyncio.get_running_loop()
+        zygote, kubelet._stopping = kubelet.zygote, True
+        assert zygote._control is not None
+        loop.remove_reader(zygote._control.fileno())
+        zygote._control.close()
+        zygote._control = None
+        tasks = asyncio.all_tasks() - self._others - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        for exited in zygote._running.values():
+            if not exited.done():
+                exited.set_result(-9)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for worker in kubelet._workers.values():
+            for container in worker.containers:
+                container.input.close()
+                if container.log is not None:
+                    container.log.close()
+        kubelet._workers.clear()
+        await kubelet.resolver.close()
+        for descriptor in zygote._kept.values():
+            os.close(descriptor)
+
+    async def revive(self) -> None:
+        """Another kubelet, in the place of the one that crashed."""
+        before, (near, far) = self.lifeline, self.lifeline.descriptors
+        self.lifeline = Lifeline.take(os.dup(near), os.dup(far))
+        before.close()
+        self.kubelet = self._make(self.lifeline)
+        await self.start()
+
+    async def stop(self) -> None:
+        """Stop the node."""
+        await self.kubelet.stop()
+        self.lifeline.close()
+        for zygote in self._zygotes:
+            zygote.wait()
 
     async def apply(self, kind: str, name: str, **fields: Any) -> Object:
         """Create an object in the namespace default."""
@@ -169,21 +224,26 @@ def start_fixture(block: Block, run_directory: Path) -> Callable[..., AbstractAs
         api = Api(store or Store(), block)
         controllers = Controllers(api, node=NodeFacts(NODE_NAME, str(block.node), "v1.34.4"), ca="test")
         preload = ("http.server", "http.client")
-        kubelet = Kubelet(
-            api,
-            block,
-            run_directory,
-            [PYTHON, SERVER, *images],
-            preload=preload,
-            informers=controllers.informers,
-            events=controllers.events,
-        )
+
+        def make(lifeline: Lifeline) -> Kubelet:
+            return Kubelet(
+                api,
+                block,
+                run_directory,
+                [PYTHON, SERVER, *images],
+                preload=preload,
+                informers=controllers.informers,
+                events=controllers.events,
+                lifeline=lifeline,
+            )
+
         await bootstrap(api, host=str(block.node), port=6443)
         async with controllers:
-            await kubelet.start()
+            cluster = Cluster(api, controllers, make)
+            await cluster.start()
             try:
-                yield Cluster(api, kubelet, controllers)
+                yield cluster
             finally:
-                await kubelet.stop()
+                await cluster.stop()
 
     return start

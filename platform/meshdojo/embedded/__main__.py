@@ -1,8 +1,8 @@
-"""The cluster process: ``python -m meshdojo.embedded ENVIRONMENT REPORT_FD tied|free [KEEPER_PIDFD LISTENER]``.
+"""The cluster process: ``python -m meshdojo.embedded ENVIRONMENT REPORT_FD tied|free [KEEPER_PIDFD HELD…]``.
 
 Reports over the file descriptor as `lifecycle` describes; logs to standard error. A tied one stops when its standard
 input ends, which is when the process that started it is gone. With a keeper's descriptors it was started by that
-keeper, in the place of one that died, whose listening socket it takes over.
+keeper, in the place of one that died, whose listening socket it takes over, and by whose lifeline its pods.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from meshdojo.embedded import keeping, lifecycle
 from meshdojo.embedded.cluster import Cluster
 from meshdojo.embedded.environment import Environment
 from meshdojo.embedded.errors import EmbeddedError
+from meshdojo.kubelet.lifeline import Lifeline
 from meshdojo.kubernetes.journal import JournalError
 
 log = logging.getLogger("meshdojo.embedded")
@@ -31,10 +32,11 @@ log = logging.getLogger("meshdojo.embedded")
 
 @dataclass(frozen=True)
 class Keeper:
-    """Who has started this process: its pid with a pidfd of it, and the listening socket that it holds."""
+    """Who has started this process: its pid with a pidfd of it, the listening socket and the lifeline that it holds."""
 
     process: tuple[int, int]
     listener: socket.socket
+    lifeline: Lifeline
 
 
 class Reporter:
@@ -60,8 +62,9 @@ async def serve(environment: Environment, ready: Callable[[], None], keeper: Kee
         # Nothing is ever written there: readable means that it has ended.
         loop.add_reader(sys.stdin.fileno(), stopping.set)
     listener = environment.prepare(keeper.listener if keeper else None)
-    kept = keeping.Kept(environment, listener, tied=tied, keeper=keeper.process if keeper else None)
-    async with Cluster(environment, listener), kept:
+    lifeline = keeper.lifeline if keeper else Lifeline.make()
+    kept = keeping.Kept(environment, listener, lifeline, tied=tied, keeper=keeper.process if keeper else None)
+    async with Cluster(environment, listener, lifeline), kept:
         ready()
         log.info("ready: %s", environment.server)
         await stopping.wait()
@@ -95,9 +98,9 @@ def _run(environment: Environment, reporter: Reporter, *, tied: bool, inherited:
             if pid is None:
                 log.info("stopped, or started by somebody else, meanwhile: nothing to do")
                 return
-            watched, listener = inherited
+            watched, listener, *lifeline = inherited
             os.set_inheritable(listener, False)
-            keeper = Keeper((pid, watched), socket.socket(fileno=listener))
+            keeper = Keeper((pid, watched), socket.socket(fileno=listener), Lifeline.take(*lifeline))
 
         def ready() -> None:
             start.close()

@@ -13,6 +13,7 @@ from meshdojo.embedded.images import known_images, later_modules, preloaded_modu
 from meshdojo.embedded.userimages import UserImages
 from meshdojo.kubelet.images import ImageTable
 from meshdojo.kubelet.kubelet import NODE_NAME, Kubelet
+from meshdojo.kubelet.lifeline import Lifeline
 from meshdojo.kubernetes.api import Api
 from meshdojo.kubernetes.auth.tokens import TokenSigner
 from meshdojo.kubernetes.bootstrap import bootstrap
@@ -26,11 +27,15 @@ from meshdojo.kubernetes.version import VERSION
 
 
 class Cluster:
-    """A running embedded cluster. Use it as an async context manager, with what `Environment.prepare` returned."""
+    """A running embedded cluster. Use it as an async context manager, with what `Environment.prepare` returned.
 
-    def __init__(self, environment: Environment, listener: socket.socket) -> None:
+    Its pods live by `lifeline`: see `meshdojo.kubelet.lifeline`.
+    """
+
+    def __init__(self, environment: Environment, listener: socket.socket, lifeline: Lifeline) -> None:
         self._environment = environment
         self._listener = listener
+        self._lifeline = lifeline
         self._stack = AsyncExitStack()
         block = environment.block
         apps = content_root() / "apps"
@@ -56,6 +61,7 @@ class Cluster:
             later=later_modules(),
             informers=self._informers,
             events=self._controllers.events,
+            lifeline=lifeline,
         )
         self._server = Server(
             self.api,
@@ -72,11 +78,16 @@ class Cluster:
             processes = asyncio.create_task(self._kubelet.start_processes())
             stack.push_async_callback(self._kubelet.stop)
             await bootstrap(self.api, host=str(self._environment.block.node), port=API_PORT)
-            await self._server.start(self._listener)
-            stack.push_async_callback(self._server.stop)
+            if not self._lifeline.inherited:
+                await self._server.start(self._listener)
+                stack.push_async_callback(self._server.stop)
             await stack.enter_async_context(self._controllers)
             await processes
             await self._kubelet.start()
+            if self._lifeline.inherited:
+                # Whoever waits to be answered knows pods that run, and shall not hear that they do not.
+                await self._server.start(self._listener)
+                stack.push_async_callback(self._server.stop)
             self._stack = stack.pop_all()
         return self
 

@@ -1,8 +1,8 @@
-"""The keeper: ``python -m meshdojo.embedded.keeper NAME STATE PIDFD LISTENER tied|free``.
+"""The keeper: ``python -m meshdojo.embedded.keeper NAME STATE tied|free PIDFD HELD…``.
 
 Starts the cluster process again when it dies unasked; `keeping` says how the two belong together. PIDFD is an inherited
-descriptor of the cluster process, LISTENER that of its listening socket. Standard input is what a tied cluster is tied
-to; at its end the keeper ends as well.
+descriptor of the cluster process; HELD are those that it holds for the next one: the listening socket and both ends of
+the lifeline. Standard input is what a tied cluster is tied to; at its end the keeper ends as well.
 
 It lives as long as the cluster and does nothing: hence no imports but the smallest (some 6 MB in all).
 """
@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 # A cluster process that dies before it is ready is tried again after a while, each time a longer one.
 FIRST_DELAY_SECONDS = 0.25
@@ -54,11 +54,11 @@ class Patience:
 class Keeper:
     """Watches one cluster process, and the ones that it starts in its place."""
 
-    def __init__(self, name: str, state: str, watched: int, listener: int, *, tied: bool) -> None:
+    def __init__(self, name: str, state: str, watched: int, held: Sequence[int], *, tied: bool) -> None:
         self._name = name
         self._state = state
         self._watched = watched
-        self._listener = listener
+        self._held = held
         self._tied = tied
         self._reports: int | None = None
         self._child: subprocess.Popen[bytes] | None = None
@@ -120,9 +120,9 @@ class Keeper:
         self._child = subprocess.Popen(
             [
                 *(sys.executable, "-m", "meshdojo.embedded", self._name, str(writing)),
-                *("tied" if self._tied else "free", str(own), str(self._listener)),
+                *("tied" if self._tied else "free", str(own), *map(str, self._held)),
             ],
-            pass_fds=(writing, own, self._listener),
+            pass_fds=(writing, own, *self._held),
             start_new_session=True,
         )
         os.close(writing)
@@ -139,8 +139,8 @@ class Keeper:
 
 def main() -> None:
     """The program."""
-    name, state, watched, listener, tie = sys.argv[1:]
-    Keeper(name, state, int(watched), int(listener), tied=tie == "tied").run()
+    name, state, tie, watched, *held = sys.argv[1:]
+    Keeper(name, state, int(watched), [int(one) for one in held], tied=tie == "tied").run()
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ A kill -9 of either is so healed at once. Nobody watches when both are killed in
 ``meshdojo up`` heals that.
 
 The keeper holds the API server's listening socket, too, and hands it to the process that it starts: who connects in
-between waits a moment instead of being refused, and nobody else can take the address.
+between waits a moment instead of being refused, and nobody else can take the address. And it holds the lifeline of the
+pods (`meshdojo.kubelet.lifeline`): they go on while one of the two lives, and the new cluster process takes them over.
 
 What is wanted is said by the file `Environment.keeper_file`, which names the keeper. Nobody starts anything without
 having found the right name in it, under its lock: to take the file away is to end it all (`forget`).
@@ -27,6 +28,7 @@ from pathlib import Path
 
 from meshdojo.embedded.environment import Environment
 from meshdojo.embedded.processes import ProcessName
+from meshdojo.kubelet.lifeline import Lifeline
 
 log = logging.getLogger(__name__)
 
@@ -74,13 +76,15 @@ def begin(environment: Environment) -> int | None:
 class Kept:
     """In the cluster process: has a keeper, as long as this context lasts; leaving it is an orderly end.
 
-    `keeper` is the pid of the one that there is, and a pidfd of it, which is closed here. `listener` is what it holds.
+    `keeper` is the pid of the one that there is, and a pidfd of it, which is closed here. `listener` and `lifeline` are
+    what it holds.
     """
 
     def __init__(
         self,
         environment: Environment,
         listener: socket.socket,
+        lifeline: Lifeline,
         *,
         tied: bool,
         keeper: tuple[int, int] | None = None,
@@ -88,6 +92,7 @@ class Kept:
         self._environment = environment
         # A copy, since the server closes its own first when it stops.
         self._listener = listener.dup()
+        self._lifeline = lifeline
         self._tied = tied
         self._keeper = keeper
         self._child: subprocess.Popen[bytes] | None = None
@@ -110,14 +115,15 @@ class Kept:
 
     def _start(self) -> tuple[int, int]:
         own = os.pidfd_open(os.getpid())
+        held = (self._listener.fileno(), *self._lifeline.descriptors)
         try:
             self._child = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "meshdojo.embedded.keeper"),
-                    *(self._environment.name, str(self._environment.state), str(own), str(self._listener.fileno())),
-                    "tied" if self._tied else "free",
+                    *(self._environment.name, str(self._environment.state), "tied" if self._tied else "free"),
+                    *(str(own), *map(str, held)),
                 ],
-                pass_fds=(own, self._listener.fileno()),
+                pass_fds=(own, *held),
                 start_new_session=True,
             )
         finally:

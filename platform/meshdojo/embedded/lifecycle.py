@@ -24,6 +24,7 @@ from meshdojo.embedded import directories, keeping
 from meshdojo.embedded.environment import Environment
 from meshdojo.embedded.errors import NotRunning, StartFailed
 from meshdojo.embedded.processes import ProcessName
+from meshdojo.kubelet.processes import PROCESSES, kill_leftovers
 
 Report = Callable[[str], None]
 # A keeper that has not started a dead cluster process again by then never will.
@@ -59,11 +60,12 @@ def stop(environment: Environment) -> bool:
     """Stop the cluster process and everything it started, for good. False when it was not running."""
     keeping.forget(environment)
     process = running(environment)
-    if process is None:
-        return False
-    process.end()
-    environment.process_file.unlink(missing_ok=True)
-    return True
+    if process is not None:
+        process.end()
+        environment.process_file.unlink(missing_ok=True)
+    # Where the two could not do it themselves: what lived by them ends now, and not in a moment.
+    kill_leftovers(environment.run / PROCESSES)
+    return process is not None
 
 
 def delete(environment: Environment) -> None:

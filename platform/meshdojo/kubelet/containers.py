@@ -16,16 +16,19 @@ from typing import TYPE_CHECKING, Any
 from meshdojo.cluster.client import Object
 from meshdojo.cluster.errors import ClusterError
 from meshdojo.kubelet import env
+from meshdojo.kubelet.execution import Reading
 from meshdojo.kubelet.images import Image, InvalidReference
 from meshdojo.kubelet.input import Input
-from meshdojo.kubelet.logs import LogWriter
+from meshdojo.kubelet.logs import RunLog
+from meshdojo.kubelet.outputs import DRAIN_SECONDS
 from meshdojo.kubelet.probes import Kind as ProbeKind
 from meshdojo.kubelet.probes import ProbeError, Prober, Target, check
+from meshdojo.kubelet.recovery import Note, recover
 from meshdojo.kubelet.runtime import CommandError, command_line
-from meshdojo.kubelet.spawn import ProcessSpec, Spawned, SpawnError
+from meshdojo.kubelet.spawn import Ends, ProcessSpec, Spawned, SpawnError, Survivor
 from meshdojo.kubelet.status import Kind, Record
 from meshdojo.kubelet.volumes import mount
-from meshdojo.kubernetes.timestamps import now
+from meshdojo.kubernetes.timestamps import now, parse
 
 if TYPE_CHECKING:
     from meshdojo.kubelet.pods import PodWorker
@@ -38,7 +41,8 @@ _RESET_BACK_OFF_AFTER_SECONDS = 600.0
 # How long the state says "terminated" before it says CrashLoopBackOff.
 _SHOW_END_SECONDS = 1.0
 _RETRY_CONFIG_SECONDS = 2.0
-_DRAIN_SECONDS = 2.0
+# The zygote closes a log after DRAIN_SECONDS, and may have other things to do.
+_LONGEST_DRAIN_SECONDS = DRAIN_SECONDS + 3
 _START_ERROR = (
     "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: "
     "unable to start container process: "
@@ -60,7 +64,7 @@ class Container:
         self.image: Image | None = None
         self.environment: dict[str, str] = {}
         self.process: Spawned | None = None
-        self.log: LogWriter | None = None
+        self.log: RunLog | None = None
         self.input = Input()
         self.out_of_memory = False
         self.record = Record(self.name, kind, spec["image"], {"waiting": {"reason": "ContainerCreating"}}, spec)
@@ -72,6 +76,8 @@ class Container:
         self._forgiven = False
         self._began = 0.0
         self._joined: set[Spawned] = set()
+        self._ended_for_good = False
+        self._survivor: Survivor | None = None
 
     @property
     def directory(self) -> Path:
@@ -98,30 +104,38 @@ class Container:
         """The log of one run; the first has the number 0."""
         return self.directory / f"{restart_count}.log"
 
-    def restore(self, before: Object) -> None:
-        """Take over what the status of an earlier run of this node says: it was running, and is no more."""
-        record = self.record
-        if not before.get("containerID"):
+    def restore(self, before: Object, survivor: Survivor | None, *, rebooted: bool) -> None:
+        """Take over what the status of an earlier run of this node says ({} for nothing), and a process that lives."""
+        self._ended_for_good = recover(self.record, before, survivor, self._ends_well, rebooted=rebooted)
+        if survivor is None:
             return
-        record.restart_count = int(before.get("restartCount", 0))
-        record.image_id, record.container_id = before.get("imageID", ""), before["containerID"]
-        state = before.get("state") or {}
-        if "terminated" in state:
-            record.last_state = state
-            if not self._ends_well(int(state["terminated"]["exitCode"])):
-                record.restart_count += 1
-                return
-            record.state = state
-            if self.kind == "init":
-                record.restart_count += 1
-            return
-        if self.kind == "ephemeral":
-            record.state = _lost(before)  # never restarted
-            return
-        record.restart_count += 1
-        record.last_state = before.get("lastState") or {}
-        if "running" in state:
-            record.last_state = _lost(before)
+        if self.record.running and not self._ended_for_good:
+            self._survivor = survivor
+        elif survivor.input >= 0:
+            os.close(survivor.input)
+
+    def adopt(self) -> str:
+        """Go on with the process that an earlier run of this node has started: the pod's address, '' without one."""
+        survivor = self._survivor
+        if survivor is None:
+            return ""
+        zygote, note = self._pod.runtime.zygote, Note.of(survivor)
+        with contextlib.suppress(InvalidReference):
+            self.image = self._pod.runtime.images.find(self.spec["image"])
+        if self.image is None:  # it was one of the user's, who has removed it since
+            self.image = Image((self.spec["image"],), ())
+        self.environment = note.environment
+        self.input = self._input(survivor.input)
+        self.log = RunLog(self.log_path(note.restart_count))
+        zygote.request({"watch": self.identity}, [os.dup(self.log.bell)])
+        self.log.handed_on()
+        self.process = zygote.adopt(survivor)
+        self.begin()
+        return note.ip
+
+    def forget(self) -> None:
+        """No kubelet to come shall know of it: its pod is no more."""
+        self._pod.runtime.zygote.request({"forget": self.identity})
 
     def begin(self) -> asyncio.Task[None]:
         """Run it, with restarts, until its final end."""
@@ -147,11 +161,15 @@ class Container:
         return policy == "Never" or (policy == "OnFailure" and code == 0)
 
     async def _run(self) -> None:
-        if self.kind != "init" and "terminated" in self.record.state:
-            return  # ended for good in an earlier run of this node
-        while not self._stopping:
-            await self._prepare()
-            code = await self._once()
+        if self._ended_for_good:
+            return
+        survivor, self._survivor = self._survivor, None
+        while survivor is not None or not self._stopping:
+            if survivor is not None:
+                code, survivor = await self._go_on(Note.of(survivor)), None
+            else:
+                await self._prepare()
+                code = await self._once()
             if self._stopping or self._ends_well(code):
                 return
             await self._wait_for_restart()
@@ -165,6 +183,12 @@ class Container:
         """A command was started in it: it counts towards the limits until it ends."""
         self._joined.add(process)
         process.exited.add_done_callback(lambda _: self._joined.discard(process))
+
+    def listen(self) -> dict[str, Reading]:
+        """What it prints from now on, by stream. Who does not read in time loses the newest."""
+        ends = {stream: os.pipe() for stream in ("stdout", "stderr")}
+        self._pod.runtime.zygote.request({"listen": self.identity}, [writing for _, writing in ends.values()])
+        return {stream: Reading(reading) for stream, (reading, _) in ends.items()}
 
     @property
     def pids(self) -> list[int]:
@@ -266,15 +290,31 @@ class Container:
         self._began = time.monotonic()
         self.out_of_memory = False
         self._normal("Created", f"Created container: {self.name}")
+        started_at = now()
         try:
-            process = await self._start()
+            process = await self._start(started_at)
         except (CommandError, SpawnError, OSError) as error:
             return self._start_failed(_START_ERROR + str(error))
-        started_at = now()
         record.state = {"running": {"startedAt": started_at}}
         self._normal("Started", f"Started container {self.name}")
         await self._post_start(process)
         self._start_probes()
+        return await self._until_its_end(process, started_at)
+
+    async def _go_on(self, note: Note) -> int:
+        """Wait for the end of a process that was there already: the exit code.
+
+        What had been started once is, and what was ready stays so until a probe says otherwise. A postStart hook is
+        not run again, finished or not: nor does a real kubelet.
+        """
+        assert self.process is not None
+        age = max(0.0, (parse(now()) - parse(note.started_at)).total_seconds())
+        self._began = time.monotonic() - age
+        if not self._stopping:
+            self._start_probes(age)
+        return await self._until_its_end(self.process, note.started_at)
+
+    async def _until_its_end(self, process: Spawned, started_at: str) -> int:
         self._pod.changed()
         try:
             code = await process.wait()
@@ -283,52 +323,78 @@ class Container:
         await self._ended(code, started_at)
         return code
 
-    async def _start(self) -> Spawned:
+    async def _start(self, started_at: str) -> Spawned:
         argv = self._argv()
         if not argv:
             raise CommandError("no command specified")
         assert self.image is not None
         argv = command_line(argv, self.image, self.environment, str(self.cwd))
-        self.log = LogWriter(self.log_path(self.record.restart_count))
+        path = self.log_path(self.record.restart_count)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.log = RunLog(path)
         self._forget_old_logs()
+        spec = ProcessSpec(
+            argv=argv,
+            env=self.environment,
+            cwd=str(self.cwd),
+            path=self.image.path,
+            container=self.identity,
+            main=True,
+            tty=bool(self.spec.get("tty")),
+            title=self.name,
+            limits=_LIMITS,
+            note=self._note(started_at).pack(),
+            log=path,
+        )
         with contextlib.ExitStack() as descriptors:
-            ends = self._terminal(self.log) if self.spec.get("tty") else self._pipes(self.log)
-            for end in set(ends):
-                descriptors.callback(os.close, end)
-            spec = ProcessSpec(
-                argv=argv,
-                env=self.environment,
-                cwd=str(self.cwd),
-                path=self.image.path,
-                container=self.identity,
-                main=True,
-                tty=bool(self.spec.get("tty")),
-                title=self.name,
-                limits=_LIMITS,
+            descriptors.callback(self.log.handed_on)
+            standard, ends = self._terminal() if self.spec.get("tty") else self._pipes()
+            for one in {*standard, *ends.streams}:
+                descriptors.callback(os.close, one)
+            if ends.input >= 0:
+                self.input = self._input(os.dup(ends.input))
+                if ends.input not in ends.streams:
+                    descriptors.callback(os.close, ends.input)
+            self.process = await self._pod.runtime.zygote.spawn(
+                spec, *standard, ends=Ends(ends.streams, self.log.bell, ends.input)
             )
-            self.process = await self._pod.runtime.zygote.spawn(spec, *ends)
         return self.process
 
-    def _pipes(self, output: LogWriter) -> list[int]:
-        """The process' standard descriptors."""
-        if self.spec.get("stdin"):
-            stdin, ours = os.pipe()
-            self.input = Input(ours)
-        else:
-            stdin = os.open(os.devnull, os.O_RDONLY)
-        ends = [stdin]
+    def _note(self, started_at: str) -> Note:
+        record = self.record
+        return Note(
+            container_id=record.container_id,
+            image_id=record.image_id,
+            restart_count=record.restart_count,
+            started_at=started_at,
+            ip=self._pod.ip,
+            environment=self.environment,
+            last_state=record.last_state,
+        )
+
+    def _pipes(self) -> tuple[list[int], Ends]:
+        """The process' standard descriptors, and the other ends of them."""
+        stdin, other = os.pipe() if self.spec.get("stdin") else (os.open(os.devnull, os.O_RDONLY), -1)
+        standard, streams = [stdin], {}
         for stream in ("stdout", "stderr"):
             reading, writing = os.pipe()
-            output.attach(reading, stream)
-            ends.append(writing)
-        return ends
+            streams[reading] = stream
+            standard.append(writing)
+        return standard, Ends(streams, input=other)
 
-    def _terminal(self, output: LogWriter) -> list[int]:
-        """The process' standard descriptors: thrice the same terminal."""
+    def _terminal(self) -> tuple[list[int], Ends]:
+        """The process' standard descriptors: thrice the same terminal, and its other end."""
         ours, theirs = pty.openpty()
-        self.input = Input(os.dup(ours), terminal=True)
-        output.attach(ours, "stdout")
-        return [theirs, theirs, theirs]
+        return [theirs, theirs, theirs], Ends({ours: "stdout"}, input=ours)
+
+    def _input(self, descriptor: int) -> Input:
+        """Our end of the process' standard input, of which the zygote has a copy."""
+        zygote, identity = self._pod.runtime.zygote, self.identity
+        return Input(
+            descriptor,
+            terminal=bool(self.spec.get("tty")),
+            closed=lambda: zygote.request({"end_input": identity}),
+        )
 
     def _argv(self) -> list[str]:
         assert self.image is not None
@@ -369,7 +435,7 @@ class Container:
         self.process = None
         self.started.clear()
         if self.log is not None:
-            await self.log.drained(_DRAIN_SECONDS)
+            await self.log.drained(_LONGEST_DRAIN_SECONDS)
         terminated: Object = {
             "exitCode": code,
             "reason": "OOMKilled" if self.out_of_memory else "Completed" if code == 0 else "Error",
@@ -434,25 +500,28 @@ class Container:
             self._normal("Killing", "FailedPostStartHook")
             await self._terminate(process, self._pod.grace_seconds)
 
-    def _start_probes(self) -> None:
+    def _start_probes(self, age: float = 0.0) -> None:
+        """`age`: so many seconds has it been running already."""
         startup = self.spec.get("startupProbe")
-        if startup:
-            self._probe("Startup", startup, self._startup_reported)
+        if startup and not self.record.started:
+            self._probe("Startup", startup, self._startup_reported, age)
         else:
-            self._startup_reported(True)
+            self._startup_reported(True, age)
 
-    def _startup_reported(self, succeeded: bool) -> None:
+    def _startup_reported(self, succeeded: bool, age: float = 0.0) -> None:
         if not succeeded:
             self._unhealthy("startup")
             return
+        known = self.record.started
         self.record.started = True
         self.started.set()
         readiness, liveness = self.spec.get("readinessProbe"), self.spec.get("livenessProbe")
-        self._readiness_reported(not readiness and self.kind not in ("init", "ephemeral"))
+        if not known:
+            self._readiness_reported(not readiness and self.kind not in ("init", "ephemeral"))
         if readiness:
-            self._probe("Readiness", readiness, self._readiness_reported)
+            self._probe("Readiness", readiness, self._readiness_reported, age)
         if liveness:
-            self._probe("Liveness", liveness, lambda alive: None if alive else self._unhealthy("liveness"))
+            self._probe("Liveness", liveness, lambda alive: None if alive else self._unhealthy("liveness"), age)
         self._pod.changed()
 
     def _readiness_reported(self, ready: bool) -> None:
@@ -460,8 +529,16 @@ class Container:
             self.record.ready = ready
             self._pod.changed()
 
-    def _probe(self, kind: ProbeKind, probe: Object, report: Any) -> None:
-        prober = Prober(kind, probe, self.target(), report, lambda text: self._warning("Unhealthy", text))
+    def _probe(self, kind: ProbeKind, probe: Object, report: Any, age: float) -> None:
+        prober = Prober(
+            kind,
+            probe,
+            self.target(),
+            report,
+            lambda text: self._warning("Unhealthy", text),
+            age=age,
+            succeeded=kind == "Readiness" and self.record.ready,
+        )
         self._probes.append(asyncio.create_task(prober.run(), name=f"{kind} probe {self.identity}"))
 
     def _stop_probes(self) -> None:
@@ -557,17 +634,3 @@ def _duration(seconds: float) -> str:
     """As Go prints a duration: 10s, 1m20s, 5m0s."""
     minutes, rest = divmod(int(seconds), 60)
     return f"{minutes}m{rest}s" if minutes else f"{rest}s"
-
-
-def _lost(before: Object) -> Object:
-    """The state of a container whose end nobody saw: the node was not there."""
-    running = (before.get("state") or {}).get("running") or {}
-    return {
-        "terminated": {
-            "exitCode": 255,
-            "reason": "Unknown",
-            "startedAt": running.get("startedAt"),
-            "finishedAt": now(),
-            "containerID": before["containerID"],
-        }
-    }

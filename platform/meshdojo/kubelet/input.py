@@ -8,16 +8,20 @@ import fcntl
 import os
 import struct
 import termios
+from collections.abc import Callable
 
 _END_OF_TRANSMISSION = b"\x04"
 
 
 class Input:
-    """Our end of a process' standard input; `descriptor` -1 for none. It is closed with `close`."""
+    """Our end of a process' standard input; `descriptor` -1 for none. `close` closes it, and calls `closed`."""
 
-    def __init__(self, descriptor: int = -1, *, terminal: bool = False) -> None:
+    def __init__(
+        self, descriptor: int = -1, *, terminal: bool = False, closed: Callable[[], None] | None = None
+    ) -> None:
         self._descriptor = descriptor
         self._terminal = terminal
+        self._closed = closed
         if descriptor >= 0:
             os.set_blocking(descriptor, False)
 
@@ -49,6 +53,8 @@ class Input:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+            if self._closed is not None:
+                self._closed()
 
 
 async def ready(descriptor: int, *, reading: bool) -> None:

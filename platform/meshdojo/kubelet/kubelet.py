@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import resource
 import shutil
+import signal
 import time
 from asyncio import StreamReader, StreamWriter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -21,9 +23,12 @@ from meshdojo.kubelet.addresses import Addresses
 from meshdojo.kubelet.containers import Container
 from meshdojo.kubelet.execution import ContainerProcess, ExecError, start
 from meshdojo.kubelet.images import Image, ImageTable
+from meshdojo.kubelet.lifeline import Lifeline
 from meshdojo.kubelet.limits import LimitWatcher
-from meshdojo.kubelet.nodeports import NodePorts
+from meshdojo.kubelet.nodeports import NODE_PROXY, NodePorts
 from meshdojo.kubelet.pods import PodWorker
+from meshdojo.kubelet.processes import PROCESSES
+from meshdojo.kubelet.recovery import Note
 from meshdojo.kubelet.resolver import Resolver
 from meshdojo.kubelet.runtime import Runtime
 from meshdojo.kubelet.spawn import Zygote
@@ -40,6 +45,8 @@ _SIDECAR_PORTS = range(15000, 15100)
 _ADMIN_PORT = 15000
 _FILES = 65536
 _ZYGOTE_SECONDS = 10.0
+# What the zygote keeps the resolver's listening socket by.
+_RESOLVER = "resolver"
 
 
 class Kubelet:
@@ -48,7 +55,7 @@ class Kubelet:
     `run_directory` is the environment's private, short directory; `images` all images that exist; `preload` the
     modules that the zygote imports before it forks, `later` those that it imports when idle; `environment` variables
     that every container gets. `informers` and `events` may be shared with others in the process (who start and stop
-    them).
+    them). By an inherited `lifeline` it takes over the containers of a kubelet that is no more.
     """
 
     def __init__(
@@ -64,6 +71,7 @@ class Kubelet:
         environment: Mapping[str, str] | None = None,
         informers: Informers | None = None,
         events: Events | None = None,
+        lifeline: Lifeline | None = None,
     ) -> None:
         self._informers = informers or Informers(client)
         self.events = events or Events(client)
@@ -75,7 +83,9 @@ class Kubelet:
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
         self._zygote_began = 0.0
-        self.zygote = Zygote(run_directory / "processes", preload=preload, later=later, died=self._zygote_died)
+        self.zygote = Zygote(
+            run_directory / PROCESSES, preload=preload, later=later, died=self._zygote_died, lifeline=lifeline
+        )
         slices = self._informers.of("endpointslices.discovery.k8s.io")
         self.resolver = Resolver(block, self._services, slices)
         self.node_ports = NodePorts(self.zygote, self.resolver, self._services, slices, str(block.node))
@@ -100,19 +110,23 @@ class Kubelet:
             await self.zygote.start()
 
     async def start(self) -> None:
-        """Start the node: clean up what an earlier run left, then bring the pods (back) to life."""
+        """Start the node: clean up what an earlier run left, then bring the pods (back) to life, or go on with them."""
         runtime = self.runtime
         _allow_many_files()
         (runtime.directory / "pods").mkdir(parents=True, exist_ok=True)
         await self.start_processes()
+        runtime.rebooted = not self.zygote.taken_over
         runtime.write_tools()
         if self._owns_events:
             self.events.start()
-        await self.resolver.serve(runtime.directory / "network.sock")
         await self._informers.start()
+        # Whoever asks waits until now, where another resolver has answered before.
+        await self.resolver.serve(runtime.directory / "network.sock", self.zygote.kept(_RESOLVER))
+        self.zygote.keep(_RESOLVER, self.resolver.descriptor)
         self._keep_addresses()
         await asyncio.to_thread(self._remove_orphans)
         self._pods.subscribe(self._pod_changed)
+        self._end_strangers()
         for informer in self._configuration:
             informer.subscribe(self._configuration_changed)
         self.node_ports.start()
@@ -137,10 +151,22 @@ class Kubelet:
     # Pods
 
     def _keep_addresses(self) -> None:
-        for pod in self._pods.items():
-            ip = (pod.get("status") or {}).get("podIP")
-            if ip and self._is_here(pod) and self.runtime.addresses.reserve(ip):
+        found = {(pod.get("status") or {}).get("podIP") for pod in self._pods.items() if self._is_here(pod)}
+        found |= {Note.of(one).ip for one in self.zygote.survivors.values() if one.status is None and one.note}
+        for ip in found:
+            if ip and self.runtime.addresses.reserve(ip):
                 self.runtime.kept.add(ip)
+
+    def _end_strangers(self) -> None:
+        """End the containers that the zygote has, and no pod any more: the pods were deleted at once."""
+        for container in [name for name in self.zygote.survivors if name != NODE_PROXY]:
+            survivor = self.zygote.survivor(container)
+            assert survivor is not None
+            if survivor.status is None:
+                self.zygote.adopt(survivor).signal(signal.SIGKILL)
+            if survivor.input >= 0:
+                os.close(survivor.input)
+            self.zygote.request({"forget": container})
 
     def _remove_orphans(self) -> None:
         """Remove the directories of pods that were deleted while the node was down."""
@@ -317,7 +343,7 @@ class Kubelet:
 
 
 def _allow_many_files() -> None:
-    """Every container has two pipes and a log open here: take all that the user may have."""
+    """Every container has a bell here, every client of a container pipes: take all that the user may have."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -351,8 +377,7 @@ class AttachedProcess(Process):
         self._container = container
         self._process = container.process
         self._input = container.input
-        self._log = container.log
-        self._listener = container.log.listen() if container.log is not None else None
+        self._output = container.listen()
 
     async def write_stdin(self, data: bytes) -> None:
         if self._container.spec.get("stdin"):
@@ -364,18 +389,10 @@ class AttachedProcess(Process):
             await self._input.end()
 
     def stdout(self) -> AsyncIterator[bytes]:
-        return self._output("stdout")
+        return self._output["stdout"].chunks()
 
     def stderr(self) -> AsyncIterator[bytes]:
-        return self._output("stderr")
-
-    async def _output(self, stream: str) -> AsyncIterator[bytes]:
-        if self._listener is not None and self._log is not None:
-            try:
-                while (data := await self._listener.streams[stream].get()) is not None:
-                    yield data
-            finally:
-                self._log.forget(self._listener)
+        return self._output["stderr"].chunks()
 
     async def resize(self, width: int, height: int) -> None:
         self._input.resize(width, height)
@@ -385,4 +402,6 @@ class AttachedProcess(Process):
 
     async def kill(self) -> None:
         """The client has gone; the container goes on, without input if that was for one client only."""
+        for reading in self._output.values():
+            reading.close()
         await self.close_stdin()

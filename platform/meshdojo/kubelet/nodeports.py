@@ -10,8 +10,9 @@ import os
 from meshdojo.cluster.client import Object
 from meshdojo.cluster.informer import Informer
 from meshdojo.kubelet.resolver import Resolver
-from meshdojo.kubelet.spawn import ProcessSpec, Spawned, SpawnError, Zygote
+from meshdojo.kubelet.spawn import Ends, ProcessSpec, Spawned, SpawnError, Zygote
 
+NODE_PROXY = "nodeproxy"  # its name as a container
 _RESTART_SECONDS = 0.5
 
 
@@ -26,10 +27,12 @@ class NodePorts:
         self._node_ip = node_ip
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._inherited: int | None = None
         self.process: Spawned | None = None  # the proxy, for as long as it runs
 
     def start(self) -> None:
         """Serve in the background."""
+        self._inherited = self._take_over()
         self._services.subscribe(self._on_change)
         self._slices.subscribe(self._on_change)
         self._task = asyncio.create_task(self._run(), name="node ports")
@@ -61,26 +64,44 @@ class NodePorts:
 
     async def _serve(self) -> None:
         """One run of the proxy, to its unexpected end."""
-        reading, writing = os.pipe()
-        try:
+        writing, self._inherited = self._inherited, None
+        if writing is None:
+            reading, writing = os.pipe()
             try:
-                self.process = await self._start(reading)
+                self.process = await self._start(reading, writing)
+            except BaseException:
+                os.close(writing)
+                raise
             finally:
                 os.close(reading)
+        try:
+            assert self.process is not None
             await self._tell(self.process, writing)
         finally:
             os.close(writing)
 
-    async def _start(self, stdin: int) -> Spawned:
+    def _take_over(self) -> int | None:
+        """Go on with the proxy of an earlier run of this node: the end that it is told by, None without one."""
+        survivor = self._zygote.survivor(NODE_PROXY)
+        if survivor is None:
+            return None
+        if survivor.status is not None or survivor.input < 0:
+            if survivor.input >= 0:
+                os.close(survivor.input)
+            return None
+        self.process = self._zygote.adopt(survivor)
+        return survivor.input
+
+    async def _start(self, stdin: int, writing: int) -> Spawned:
         spec = ProcessSpec(
             argv=("python", "-m", "meshdojo.kubelet.nodeproxy", self._node_ip),
             env={"PATH": os.defpath},
             cwd="/",
-            container="nodeproxy",
+            container=NODE_PROXY,
             main=True,
             title="nodeproxy",
         )
-        return await self._zygote.spawn(spec, stdin, 1, 2)
+        return await self._zygote.spawn(spec, stdin, 1, 2, ends=Ends(input=writing))
 
     async def _tell(self, proxy: Spawned, writing: int) -> None:
         told: dict[str, list[tuple[str, int]]] | None = None
@@ -89,7 +110,8 @@ class NodePorts:
             self._changed.clear()
             table = self.table()
             if table != told:
-                await asyncio.to_thread(_write, writing, json.dumps(table).encode() + b"\n")
+                # The line before may have been cut off by its writer's end: it is ended.
+                await asyncio.to_thread(_write, writing, b"\n" + json.dumps(table).encode() + b"\n")
                 told = table
             await self._changed.wait()
 

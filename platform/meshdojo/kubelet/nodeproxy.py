@@ -1,6 +1,7 @@
 """The program that serves node ports: ``python -m meshdojo.kubelet.nodeproxy NODE_IP``.
 
-Standard input tells the table, one JSON line for each state of it: ``{"30080": [["127.64.1.5", 8080], ...], ...}``.
+Standard input tells the table, one JSON line for each state of it: ``{"30080": [["127.64.1.5", 8080], ...], ...}``
+(other lines mean nothing).
 A port listens while one of its backends does, so that clients are refused where kube-proxy would refuse them. Resets
 and half-closed connections pass through. The program ends with its standard input.
 """
@@ -147,10 +148,16 @@ class NodeProxy:
             if line.done():
                 if not line.result():
                     return
-                table = json.loads(line.result())
-                self._table = {int(port): [(ip, number) for ip, number in ends] for port, ends in table.items()}
+                self._learn(line.result())
                 line = asyncio.ensure_future(reader.readline())
             await self._adjust()
+
+    def _learn(self, line: bytes) -> None:
+        try:
+            table = json.loads(line)
+        except ValueError:  # cut off: whoever wrote it was killed; another begins with a line of its own
+            return
+        self._table = {int(port): [(ip, number) for ip, number in ends] for port, ends in table.items()}
 
     async def _adjust(self) -> None:
         there = listening()

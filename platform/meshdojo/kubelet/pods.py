@@ -27,6 +27,7 @@ _RETRY_MOUNT_SECONDS = 0.5
 _LONGEST_RETRY_SECONDS = 10.0
 _RETRY_STATUS_SECONDS = 0.2
 DEFAULT_GRACE_SECONDS = 30.0
+FINISHED = ("Succeeded", "Failed")
 
 
 class PodWorker:
@@ -44,7 +45,7 @@ class PodWorker:
         self.volumes = Volumes(self.directory / "volumes", runtime.client, runtime.fetch)
         self.containers = _containers(self)
         self._start_time = (pod.get("status") or {}).get("startTime") or now()
-        self._sandbox = False
+        self._sandbox = False  # its address and volumes are there
         self._reason = self._message = ""
         self._dirty = asyncio.Event()
         self._deleting = asyncio.Event()
@@ -118,7 +119,14 @@ class PodWorker:
     # The pod's life
 
     def begin(self) -> None:
-        """Start the pod's life in the background."""
+        """Start the pod's life in the background, or go on with what an earlier run of this node left of it."""
+        addresses = {container.adopt() for container in self.containers} - {""}
+        if addresses:
+            self.ip = addresses.pop()
+            self._sandbox = True
+        elif not self.runtime.rebooted and (self.object.get("status") or {}).get("podIP") in self.runtime.kept:
+            self._take_address()
+            self._sandbox = True
         self._task = asyncio.create_task(self._run(), name=f"pod {self.namespace}/{self.name}")
 
     def update(self, pod: Object) -> None:
@@ -165,6 +173,8 @@ class PodWorker:
             await self._terminate()
             writer.cancel()
             await asyncio.gather(writer, return_exceptions=True)
+            for container in self.containers:
+                container.forget()
             await asyncio.to_thread(shutil.rmtree, self.directory, True)
             await self._delete()
         except Exception:
@@ -176,7 +186,7 @@ class PodWorker:
 
     async def _live(self) -> None:
         """Until all containers have ended for good, or the pod is to be deleted."""
-        if (self.object.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
+        if (self.object.get("status") or {}).get("phase") in FINISHED:
             return
         self.changed()
         life = asyncio.create_task(self._start(), name=f"start {self.namespace}/{self.name}")
@@ -192,9 +202,12 @@ class PodWorker:
             raise error
 
     async def _start(self) -> None:
-        self._take_address()
-        await self._mount()
-        self._sandbox = True
+        if self._sandbox:
+            self.background(self.refresh_volumes())
+        else:
+            self._take_address()
+            await self._mount()
+            self._sandbox = True
         self.changed()
         self._look_in()
         for container in list(self.containers):
@@ -331,7 +344,8 @@ def _containers(pod: PodWorker) -> list[Container]:
     status = pod.object.get("status") or {}
     kinds = ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses")
     before = {one["name"]: one for kind in kinds for one in status.get(kind) or ()}
+    finished = status.get("phase") in FINISHED
     for container in (*found, *main, *visitors):
-        if container.name in before:
-            container.restore(before[container.name])
+        survivor = None if finished else pod.runtime.zygote.survivor(container.identity)
+        container.restore(before.get(container.name) or {}, survivor, rebooted=pod.runtime.rebooted)
     return [*found, *main, *visitors]

@@ -180,7 +180,10 @@ async def _exec(command: list[str], target: Target, seconds: float) -> None:
 
 
 class Prober:
-    """Repeats one probe: `report(True/False)` when a threshold is reached, `failed(text)` once a period."""
+    """Repeats one probe: `report(True/False)` when a threshold is reached, `failed(text)` once a period.
+
+    Of a container that an earlier kubelet has started `age` seconds ago, and whose probe may have `succeeded` then.
+    """
 
     def __init__(
         self,
@@ -189,6 +192,9 @@ class Prober:
         target: Target,
         report: Callable[[bool], None],
         failed: Callable[[str], None],
+        *,
+        age: float = 0.0,
+        succeeded: bool = False,
     ) -> None:
         self._kind = kind
         self._probe = probe
@@ -199,11 +205,12 @@ class Prober:
         self._began = time.monotonic()
         self._counted = 0.0
         self._successes = self._failures = 0
-        self._succeeded = False
+        self._succeeded = succeeded
+        self._delay = max(0.0, float(probe.get("initialDelaySeconds") or 0) - age)
 
     async def run(self) -> None:
         """Probe until cancelled; a startup probe ends when it has succeeded."""
-        await asyncio.sleep(float(self._probe.get("initialDelaySeconds") or 0))
+        await asyncio.sleep(self._delay)
         self._began = time.monotonic()
         self._counted = self._began - self._period if self._kind == "Liveness" else self._began
         while True:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 _AFTER_COMM_START_TIME = 19  # field 22 of /proc/PID/stat, counted after "(comm) "
 MARK = "MESHDOJO_ZYGOTE"
+PROCESSES = "processes"  # the file's name in the run directory
 
 
 def start_time(pid: int) -> int | None:
@@ -24,8 +25,17 @@ def start_time(pid: int) -> int | None:
         return None
 
 
+def is_zombie(pid: int) -> bool:
+    """Whether the process has ended, and nobody has asked for its exit code yet."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b") ")[2].startswith(b"Z")
+    except OSError:
+        return False
+
+
 class ProcessFile:
-    """A text file with the mark of a zygote in its first line, then ``PID START_TIME`` of every process it forked."""
+    """A text file: the mark of a zygote in its first line, then ``PID START_TIME`` of itself and of what it forked."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -49,6 +59,15 @@ class ProcessFile:
             with open(self._path, "a") as file:
                 file.write(f"{pid} {start_time(pid) or 0}\n")
             self._lines += 1
+
+
+def zygote_of(path: Path) -> int | None:
+    """The pid of the zygote that a `ProcessFile` is about, if it lives."""
+    try:
+        pid = _listed(path.read_text().splitlines()[1])
+        return None if pid is None or is_zombie(pid) else pid
+    except (OSError, ValueError, IndexError):
+        return None
 
 
 def kill_leftovers(path: Path) -> list[int]:

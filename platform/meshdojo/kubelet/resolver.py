@@ -16,7 +16,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import random
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -42,6 +44,7 @@ class Resolver:
         services.add_index("kubelet clusterIP", _cluster_ips)
         slices.add_index("kubelet service", label(SERVICE_NAME))
         self._server: asyncio.Server | None = None
+        self._listener: socket.socket | None = None
 
     def endpoint(self, address: str, port: int, client: str = "") -> tuple[str, int]:
         """Where to really connect for a ClusterIP or pod IP: a ready endpoint at random, with its mapped port.
@@ -149,17 +152,29 @@ class Resolver:
         answer = self._absolute(target.rstrip(".").lower())
         return {"external": target} if "unknown" in answer else answer
 
-    async def serve(self, path: Path) -> None:
-        """Answer on the Unix socket at `path` until `close`."""
-        _remove(path)
+    async def serve(self, path: Path, descriptor: int | None = None) -> None:
+        """Answer on the Unix socket at `path` until `close`: on the one that listens there already, if there is."""
+        if descriptor is not None:
+            listener = socket.socket(fileno=os.dup(descriptor))
+        else:
+            _remove(path)
+            listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            listener.bind(str(path))
+        self._listener = listener
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_unix_server(lambda: _Connection(self), str(path), backlog=512)
+        self._server = await loop.create_unix_server(lambda: _Connection(self), sock=listener, backlog=512)
+
+    @property
+    def descriptor(self) -> int:
+        """Of the listening socket."""
+        assert self._listener is not None
+        return self._listener.fileno()
 
     async def close(self) -> None:
         """Stop serving."""
         if self._server is not None:
             self._server.close()
-            self._server = None
+            self._server = self._listener = None
 
     def answer(self, question: dict[str, Any]) -> dict[str, Any]:
         """The answer to one question of a pod."""

@@ -42,6 +42,7 @@ class Runtime:
     addresses: Addresses
     environment: Mapping[str, str] = field(default_factory=dict)
     kept: set[str] = field(default_factory=set)  # addresses of pods that were here before this node started
+    rebooted: bool = True  # no process of an earlier run of this node is left
 
     @property
     def tools(self) -> Path:

@@ -1,4 +1,5 @@
-"""`Zygote`: the kubelet's side of the zygote. Starts it, asks it for processes, tells how they ended.
+"""`Zygote`: the kubelet's side of the zygote. Starts it, or takes over that of a kubelet which is no more; asks it for
+processes, tells how they ended.
 
 SpawnError    the zygote could not fork, or is gone
 """
@@ -15,13 +16,15 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from meshdojo.kubelet import frames
-from meshdojo.kubelet.processes import MARK, kill_leftovers
+from meshdojo.kubelet.lifeline import Lifeline
+from meshdojo.kubelet.processes import MARK, is_zombie, kill_leftovers, start_time, zygote_of
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +32,8 @@ log = logging.getLogger(__name__)
 OWN_MODULES = ("asyncio", "ssl", "meshdojo.kubelet.tools.curl", "meshdojo.kubelet.nodeproxy")
 STOP_SECONDS = 10.0
 REPLACEMENT_SECONDS = 10.0
+TAKE_OVER_SECONDS = 5.0
+_LOOK_SECONDS = 0.02
 
 
 class SpawnError(Exception):
@@ -37,7 +42,10 @@ class SpawnError(Exception):
 
 @dataclass(frozen=True)
 class ProcessSpec:
-    """A process to start. `main`: when it ends, all processes of the same `container` end."""
+    """A process to start. `main`: when it ends, all processes of the same `container` end.
+
+    Of a main process the zygote keeps `note` for a kubelet to come. With `log` it writes what the process prints there.
+    """
 
     argv: Sequence[str]
     env: dict[str, str]
@@ -48,6 +56,43 @@ class ProcessSpec:
     tty: bool = False
     title: str = ""
     limits: dict[str, int] = field(default_factory=dict)
+    note: dict[str, Any] = field(default_factory=dict)
+    log: Path | None = None
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Descriptors that the zygote gets beside a process' own, copies of which it keeps.
+
+    The reading ends of its `streams` with a `bell` (both or none: see `outputs`), the writing end of its standard
+    `input`; -1 is none.
+    """
+
+    streams: dict[int, str] = field(default_factory=dict)
+    bell: int = -1
+    input: int = -1
+
+    @property
+    def descriptors(self) -> list[int]:
+        """All of them, in the order in which they are passed."""
+        bell, last = [self.bell] if self.bell >= 0 else [], [self.input] if self.input >= 0 else []
+        return [*self.streams, *bell, *last]
+
+
+@dataclass(frozen=True)
+class Survivor:
+    """The last run of a container that an earlier kubelet started, and what the kubelet noted about it.
+
+    `status` is its exit code (-N for signal N), None while it runs; `input` the writing end of its standard input, -1
+    for none.
+    """
+
+    container: str
+    pid: int
+    note: dict[str, Any]
+    status: int | None
+    ended: str
+    input: int
 
 
 class Spawned:
@@ -69,12 +114,48 @@ class Spawned:
         return code if code >= 0 else 128 - code
 
 
+class _Process:
+    """The zygote's process: our child, or that of a process which is no more."""
+
+    def __init__(self, pid: int, child: subprocess.Popen[bytes] | None = None) -> None:
+        self.pid = pid
+        self._started = start_time(pid)
+        self._child = child
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self._child is not None:
+            self._child.kill()
+        elif self._there():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for its end; False when it has not come after so many seconds."""
+        if self._child is not None:
+            try:
+                self._child.wait(seconds)
+            except subprocess.TimeoutExpired:
+                return False
+            return True
+        deadline = time.monotonic() + seconds
+        while self._there():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(_LOOK_SECONDS)
+        return True
+
+    def _there(self) -> bool:
+        return start_time(self.pid) == self._started and not is_zombie(self.pid)
+
+
 class Zygote:
     """Starts processes for one kubelet. `preload` are modules that programs use, imported once, before the first fork.
 
     `later` are some that it imports when there is nothing to do.
 
-    `died` is called when the zygote process itself ends unasked.
+    `died` is called when the zygote process itself ends unasked. With an inherited `lifeline` a zygote may be there
+    already: it is taken over, and `survivors` are the containers that it has.
     """
 
     def __init__(
@@ -84,12 +165,17 @@ class Zygote:
         preload: Sequence[str] = (),
         later: Sequence[str] = (),
         died: Callable[[], None] | None = None,
+        lifeline: Lifeline | None = None,
     ) -> None:
         self._process_file = process_file
         self._preload = (*OWN_MODULES, *preload)
         self._later = later
         self._died = died
-        self._process: subprocess.Popen[bytes] | None = None
+        self._lifeline, self._owns_lifeline = lifeline, lifeline is None
+        self.taken_over = False
+        self.survivors: dict[str, Survivor] = {}
+        self._kept: dict[str, int] = {}
+        self._process: _Process | None = None
         self._control: socket.socket | None = None
         self._up = asyncio.Event()
         self._stopped = False
@@ -99,6 +185,7 @@ class Zygote:
         self._numbers = 0
         self._starting: dict[int, asyncio.Future[Spawned]] = {}
         self._running: dict[int, asyncio.Future[int]] = {}
+        self._adoptable: dict[int, asyncio.Future[int]] = {}
 
     @property
     def pid(self) -> int | None:
@@ -106,54 +193,164 @@ class Zygote:
         return self._process.pid if self._process is not None else None
 
     async def start(self) -> None:
-        """Clean up after an earlier zygote, and start one. Processes may be asked for at once; they wait for it."""
-        killed = kill_leftovers(self._process_file)
-        if killed:
-            log.warning("killed %d processes that an earlier run left behind", len(killed))
-        ours = self._launch()
+        """Take over the zygote that is there, or clean up after an earlier one, and start one.
+
+        Processes may be asked for at once; they wait for it.
+        """
+        if self._lifeline is None:
+            self._lifeline = Lifeline.make()
+        loop = asyncio.get_running_loop()
+        inherited = await asyncio.to_thread(self._take_over) if self._lifeline.inherited else None
+        self.taken_over = inherited is not None
+        ours = inherited or self._replace(self._lifeline)
         ours.setblocking(False)
         self._control = ours
         self._stopped = False
+        for survivor in self.survivors.values():
+            if survivor.status is None:
+                self._running[survivor.pid] = self._adoptable[survivor.pid] = loop.create_future()
+        loop.add_reader(ours.fileno(), self._readable)
+        if not self.taken_over:
+            for name, descriptor in self._kept.items():
+                self.request({"keep": name}, [os.dup(descriptor)])
         self._up.set()
-        asyncio.get_running_loop().add_reader(ours.fileno(), self._readable)
 
-    def _launch(self) -> socket.socket:
-        """Start the process: our end of its control socket."""
+    def _take_over(self) -> socket.socket | None:
+        """Call the zygote that is there: our end of its control socket, None when there is none, or no answer."""
+        assert self._lifeline is not None
+        pid = zygote_of(self._process_file)
+        if pid is None:
+            return None
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        ours.settimeout(TAKE_OVER_SECONDS)
+        try:
+            with theirs:
+                self._lifeline.call(theirs)
+            ours.sendall(b"".join(frames.encode({"list": True})))
+            if self._answered(ours) and self._listed(ours):
+                self._process = _Process(pid)
+                log.info("took over the zygote %d with %d containers", pid, len(self.survivors))
+                return ours
+        except OSError as error:
+            log.warning("the zygote %d cannot be taken over: %s", pid, error)
+        ours.close()
+        self._forget_survivors()
+        return None
+
+    def _answered(self, ours: socket.socket) -> bool:
+        """Wait for the first of its answer; False when it has ended meanwhile, or does not answer."""
+        deadline = time.monotonic() + TAKE_OVER_SECONDS
+        while not frames.ready(ours, _LOOK_SECONDS):
+            if time.monotonic() > deadline or zygote_of(self._process_file) is None:
+                return False
+        return True
+
+    def _listed(self, ours: socket.socket) -> bool:
+        """Read what it has kept."""
+        while (received := frames.receive(ours)) is not None:
+            message, descriptors = received
+            match message:
+                case {"kept": name}:
+                    self._kept[name] = descriptors[0]
+                case {"found": container}:
+                    self.survivors[container] = Survivor(
+                        container,
+                        message["pid"],
+                        message["note"],
+                        message["status"],
+                        message["ended"],
+                        descriptors[0] if descriptors else -1,
+                    )
+                case {"listed": protocol}:
+                    return bool(protocol == frames.PROTOCOL)
+        return False
+
+    def _forget_survivors(self) -> None:
+        """It was not taken over after all."""
+        for descriptor in (*self._kept.values(), *(one.input for one in self.survivors.values())):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._kept.clear()
+        self.survivors.clear()
+
+    def _replace(self, lifeline: Lifeline) -> socket.socket:
+        """Clean up after an earlier zygote, and start one: our end of its control socket."""
+        killed = kill_leftovers(self._process_file)
+        if killed:
+            log.warning("killed %d processes that an earlier run left behind", len(killed))
+        lifeline.clear()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         module = [sys.executable, "-m", "meshdojo.kubelet.zygote"]
         with theirs:
-            self._process = subprocess.Popen(
+            descriptors = (theirs.fileno(), lifeline.far.fileno())
+            child = subprocess.Popen(
                 [
-                    *(*module, str(theirs.fileno()), str(self._process_file)),
+                    *(*module, *map(str, descriptors), str(self._process_file)),
                     *(",".join(self._preload), ",".join(self._later)),
                 ],
                 stdin=subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(),),
+                pass_fds=descriptors,
                 start_new_session=True,
                 # The padding is room for what forked processes show as their environment.
                 env={**os.environ, MARK: secrets.token_hex(16), "MESHDOJO_PADDING": "." * 512},
             )
+        self._process = _Process(child.pid, child)
         return ours
 
+    def survivor(self, container: str) -> Survivor | None:
+        """The last run of a container that the zygote had when it was taken over. It is asked for once."""
+        return self.survivors.pop(container, None)
+
+    def adopt(self, survivor: Survivor) -> Spawned:
+        """The process of one that runs."""
+        return Spawned(self, survivor.pid, self._adoptable.pop(survivor.pid))
+
+    def kept(self, name: str) -> int | None:
+        """The descriptor that was once kept under this name; it stays the zygote's."""
+        return self._kept.get(name)
+
+    def keep(self, name: str, descriptor: int) -> None:
+        """Keep a copy of `descriptor` for kubelets to come."""
+        before = self._kept.pop(name, None)
+        if before is not None:
+            os.close(before)
+        self._kept[name] = os.dup(descriptor)
+        self.request({"keep": name}, [os.dup(descriptor)])
+
     async def stop(self) -> None:
-        """Close the control socket (the zygote kills all its children) and wait for its end."""
-        process = self._process
+        """Let the zygote kill all its children and end; wait for that."""
+        process, control = self._process, self._control
         self._stopped = True
+        if control is not None:
+            with contextlib.suppress(OSError):
+                await asyncio.wait_for(self._send_end(), STOP_SECONDS)
         self._disconnect()
-        if process is not None:
-            try:
-                await asyncio.to_thread(process.wait, STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                await asyncio.to_thread(process.wait)
+        if process is not None and not await asyncio.to_thread(process.wait, STOP_SECONDS):
+            process.kill()
+            await asyncio.to_thread(process.wait, STOP_SECONDS)
+            kill_leftovers(self._process_file)
         with contextlib.suppress(OSError):
             self._process_file.unlink()
+        for descriptor in self._kept.values():
+            os.close(descriptor)
+        self._kept.clear()
+        if self._owns_lifeline and self._lifeline is not None:
+            self._lifeline.close()
+            self._lifeline = None
 
-    async def spawn(self, spec: ProcessSpec, stdin: int, stdout: int, stderr: int) -> Spawned:
-        """Start a process with these standard descriptors (still to be closed by the caller). Raises `SpawnError`.
+    async def _send_end(self) -> None:
+        self.request({"end": True})
+        while self._control is not None and (self._pending or self._outgoing):  # noqa: ASYNC110 - the socket's writer
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def spawn(
+        self, spec: ProcessSpec, stdin: int, stdout: int, stderr: int, *, ends: Ends | None = None
+    ) -> Spawned:
+        """Start a process with these descriptors (still to be closed by the caller). Raises `SpawnError`.
 
         Waits a while for a zygote that is being replaced.
         """
+        ends = ends or Ends()
         if not self._stopped:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._up.wait(), REPLACEMENT_SECONDS)
@@ -172,9 +369,13 @@ class Zygote:
             "tty": spec.tty,
             "title": spec.title,
             "limits": spec.limits,
+            "note": spec.note,
+            "log": str(spec.log or ""),
+            "streams": list(ends.streams.values()),
+            "input": ends.input >= 0,
         }
         # The caller may close its descriptors before the message has left.
-        self.request(message, [os.dup(descriptor) for descriptor in (stdin, stdout, stderr)])
+        self.request(message, [os.dup(descriptor) for descriptor in (stdin, stdout, stderr, *ends.descriptors)])
         return await started
 
     def request(self, message: dict[str, Any], descriptors: list[int] | None = None) -> None:
@@ -247,7 +448,7 @@ class Zygote:
     def _begun(self, future: asyncio.Future[Spawned], message: dict[str, Any]) -> None:
         if "pid" not in message:
             if not future.done():
-                future.set_exception(SpawnError(f"cannot fork: {message['error']}"))
+                future.set_exception(SpawnError(f"cannot start a process: {message['error']}"))
             return
         pid = message["pid"]
         self._running[pid] = asyncio.get_running_loop().create_future()
@@ -263,10 +464,10 @@ class Zygote:
         self._disconnect()
         if process is not None:
             process.kill()
-            process.wait()
+            process.wait(STOP_SECONDS)
         kill_leftovers(self._process_file)
         if died is not None and not self._stopped:
-            log.warning("the zygote ended (%s); all containers ended with it", process and process.returncode)
+            log.warning("the zygote ended; all containers ended with it")
             died()
 
     def _disconnect(self) -> None:

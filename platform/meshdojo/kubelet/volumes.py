@@ -187,6 +187,8 @@ def _mount_one(root: Path, target: Path, source: Path) -> None:
 
 
 def _link(path: Path, target: str) -> None:
+    if path.is_symlink() and os.readlink(path) == target:
+        return
     with contextlib.suppress(FileNotFoundError):
         path.unlink()
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,16 +1,29 @@
 """The zygote: a warm, single-threaded process that forks every process of every pod.
 
-``python -m meshdojo.kubelet.zygote DESCRIPTOR PROCESS_FILE MODULE,… MODULE,…``, started by `meshdojo.kubelet.spawn`,
-with the modules to import before anything else, and those to import one by one when there is nothing to do.
-Requests come over the control socket (`frames`):
+``python -m meshdojo.kubelet.zygote CONTROL LIFELINE PROCESS_FILE MODULE,… MODULE,…``, started by
+`meshdojo.kubelet.spawn`, with two descriptors, the modules to import before anything else, and those to import one by
+one when there is nothing to do. Requests come over the control socket (`frames`):
 
 * ``{"start": id, "argv": [...], "env": {...}, "cwd": str, "path": [...], "container": str, "main": bool, "tty": bool,
-  "title": str, "limits": {...}}`` with the three standard descriptors -> ``{"started": id, "pid": pid}`` or
-  ``{"started": id, "error": text}``;
-* ``{"signal": number, "pid": pid, "group": bool}``, no answer; a process that is gone is ignored.
+  "title": str, "limits": {...}, "note": {...}, "log": path, "streams": [...], "input": bool}`` with the three standard
+  descriptors -> ``{"started": id, "pid": pid}`` or ``{"started": id, "error": text}``. With a log (of a main process
+  only) come further descriptors: the reading ends of the streams, and a bell (see `outputs`); with an input the
+  writing end of the process' standard input;
+* ``{"signal": number, "pid": pid, "group": bool}``; a process that is gone is ignored;
+* ``{"watch": container}`` with another bell; ``{"listen": container}`` with two descriptors that get its stdout and
+  stderr from now on; ``{"end_input": container}``: nothing more comes there;
+* ``{"keep": name}`` with a descriptor that is wanted again after a take-over;
+* ``{"list": true}`` -> ``{"kept": name}`` with the descriptor for each of these, ``{"found": container, "pid": pid,
+  "note": {...}, "status": code or null, "ended": time}`` with its input for the last run of each container, and
+  ``{"listed": PROTOCOL}``;
+* ``{"forget": container}``: nobody will ask for its last run any more;
+* ``{"end": true}``: kill everything, and end.
 
 ``{"exited": pid, "status": code}`` is sent as soon as a process ends (code -N: ended by signal N). When a container's
-main process ends, all its others are killed. When the control socket closes, so is everything, and the zygote ends.
+main process ends, all its others are killed.
+
+When the control socket closes, the kubelet is gone: what was started for its clients is killed, and the containers go
+on, until another kubelet calls over the `lifeline` or that ends. Then everything is killed, and the zygote ends.
 
 Forking a process with threads is unsafe, and PDEATHSIG follows the forking thread: hence a program of its own.
 """
@@ -19,6 +32,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import gc
 import importlib
 import os
@@ -35,15 +49,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from meshdojo.kubelet import frames, runner
+from meshdojo.kubelet import frames, lifeline, program, runner
+from meshdojo.kubelet.outputs import Output
 from meshdojo.kubelet.processes import MARK, ProcessFile
-from meshdojo.kubelet.runner import programs
+from meshdojo.kubernetes.timestamps import now
 
-_PR_SET_PDEATHSIG, _PR_SET_NAME, _PR_SET_CHILD_SUBREAPER = 1, 15, 36  # linux/prctl.h
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
 _LIBC = ctypes.CDLL(None, use_errno=True)
-_TIOCSCTTY = 0x540E
 # So long without a request: time to import what somebody will need later.
 _IDLE_MILLISECONDS = 150
+_FILES = 65536
+_REQUESTS = 64
 
 
 @dataclass
@@ -55,69 +71,219 @@ class Child:
     main: bool
 
 
-class Zygote:
-    """The loop: requests in, forks, exits out."""
+@dataclass
+class Run:
+    """What is kept of a container's main process, also when it has ended: a kubelet to come wants to know."""
 
-    def __init__(self, control: socket.socket, process_file: Path, later: Sequence[str] = ()) -> None:
-        self._control = control
+    pid: int
+    note: dict[str, Any]
+    input: int = -1
+    output: Output | None = None
+    status: int | None = None
+    ended: str = ""
+
+    def end_input(self) -> None:
+        """Nothing more comes there."""
+        if self.input >= 0:
+            os.close(self.input)
+            self.input = -1
+
+    def close(self) -> None:
+        """Let go of all of it."""
+        self.end_input()
+        if self.output is not None:
+            self.output.close()
+
+
+class Zygote:
+    """The loop: requests in, forks, exits out, what the containers print into their logs."""
+
+    def __init__(
+        self, control: socket.socket, line: socket.socket, process_file: Path, later: Sequence[str] = ()
+    ) -> None:
+        self._control: socket.socket | None = control
+        self._line = line
         self._later = list(later)
         self._file = ProcessFile(process_file)
         self._mark = os.environ.get(MARK, "")
         self._children: dict[int, Child] = {}
         self._lingering: dict[int, Child] = {}
+        self._runs: dict[str, Run] = {}
+        self._printing: dict[int, Output] = {}
+        self._kept: dict[str, int] = {}
+        self._ending = False
         self._wake, self._woken = os.pipe()
+        self._poll = select.poll()
 
     def run(self) -> None:
-        """Serve until the control socket closes; then leave nothing behind."""
+        """Serve until nobody wants it any more; then leave nothing behind."""
         _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         for descriptor in (self._wake, self._woken):
             os.set_blocking(descriptor, False)
         signal.set_wakeup_fd(self._woken, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
         self._file.begin(self._mark, [os.getpid()])
+        assert self._control is not None
+        for descriptor in (self._control.fileno(), self._line.fileno(), self._wake):
+            self._poll.register(descriptor, select.POLLIN)
         try:
-            self._serve()
+            while not self._ending:
+                self._serve()
         finally:
             self._kill_all()
 
     def _serve(self) -> None:
-        poll = select.poll()
-        poll.register(self._control, select.POLLIN)
-        poll.register(self._wake, select.POLLIN)
-        while True:
-            ready = {descriptor for descriptor, _ in poll.poll(_IDLE_MILLISECONDS if self._later else None)}
-            if not ready:
-                _preload([self._later.pop(0)])
-                _freeze()
-            if self._wake in ready:
-                with contextlib.suppress(BlockingIOError):
-                    os.read(self._wake, 4096)
-                self._reap()
-            if self._control.fileno() in ready:
-                request = frames.receive(self._control)
-                if request is None:
-                    return
-                self._handle(*request)
+        """One turn of the loop."""
+        ready = {descriptor for descriptor, _ in self._poll.poll(self._patience())}
+        if not ready and self._later:
+            _preload([self._later.pop(0)])
+            _freeze()
+        if self._wake in ready:
+            with contextlib.suppress(BlockingIOError):
+                os.read(self._wake, 4096)
+            self._reap()
+        # Requests first: who asked to listen gets what was printed afterwards.
+        if self._control is not None and self._control.fileno() in ready:
+            self._obey()
+        if self._line.fileno() in ready and not self._ending:
+            self._called()
+        for descriptor in ready & self._printing.keys():
+            self._read(descriptor)
+        for run in self._runs.values():
+            if run.output is not None and run.output.deadline < time.monotonic():
+                self._close(run)
+
+    def _patience(self) -> float | None:
+        """Milliseconds until something is to be done unasked; None: nothing."""
+        deadlines = [run.output.deadline - time.monotonic() for run in self._runs.values() if run.output is not None]
+        soonest = min(deadlines, default=float("inf"))
+        if soonest < float("inf"):
+            return max(0.0, soonest * 1000) + 1
+        return _IDLE_MILLISECONDS if self._later else None
+
+    # The kubelet
+
+    def _obey(self) -> None:
+        """Carry out the requests that are there, as long as they do not keep everything else waiting."""
+        for _ in range(_REQUESTS):
+            if self._control is None or not frames.ready(self._control, 0):
+                return
+            request = frames.receive(self._control)
+            if request is None:
+                self._left()
+                return
+            self._handle(*request)
+
+    def _left(self) -> None:
+        """The kubelet has gone, and with it everybody whom it served."""
+        if self._control is not None:
+            self._poll.unregister(self._control.fileno())
+            self._control.close()
+            self._control = None
+        for child in self._children.values():
+            if not child.main:
+                _kill_group(child.pid)
+        for run in self._runs.values():
+            if run.output is not None:
+                run.output.deafen()
+        # One that was starting when its kubelet died has nothing that another would want.
+        self._ending = self._ending or not self._runs
+
+    def _called(self) -> None:
+        """Another kubelet takes over, or there will be none."""
+        control = lifeline.answer(self._line)
+        if control is None:
+            self._ending = True
+            return
+        # The one before is gone. What it had still asked for is done.
+        while self._control is not None and frames.ready(self._control, 0):
+            self._obey()
+        if self._control is not None:
+            self._left()
+        if self._ending:
+            control.close()
+            return
+        self._control = control
+        self._poll.register(control.fileno(), select.POLLIN)
 
     def _handle(self, request: dict[str, Any], descriptors: list[int]) -> None:
-        if "start" in request:
-            self._start(request, descriptors)
-        elif "signal" in request:
-            self._signal(request["pid"], request["signal"], request["group"])
+        try:
+            self._carry_out(request, descriptors)
+        except OSError as error:  # no descriptor is left, say: everything else goes on
+            sys.stderr.write(f"zygote: {error}\n")
         for descriptor in descriptors:
             os.close(descriptor)
 
+    def _carry_out(self, request: dict[str, Any], descriptors: list[int]) -> None:
+        match request:
+            case {"start": _}:
+                self._start(request, descriptors)
+            case {"signal": number, "pid": pid, "group": group}:
+                self._signal(pid, number, group)
+            case {"watch": container} if descriptors:
+                self._watch(container, descriptors)
+            case {"listen": container} if len(descriptors) == 2:
+                self._listen(container, descriptors)
+            case {"end_input": container} if container in self._runs:
+                self._runs[container].end_input()
+            case {"keep": name} if descriptors:
+                self._keep(name, os.dup(descriptors[0]))
+            case {"list": _}:
+                self._list()
+            case {"forget": container} if container in self._runs:
+                self._close(self._runs.pop(container))
+            case {"end": _}:
+                self._ending = True
+
+    def _keep(self, name: str, descriptor: int) -> None:
+        if name in self._kept:
+            os.close(self._kept[name])
+        self._kept[name] = descriptor
+
+    def _list(self) -> None:
+        for name, descriptor in self._kept.items():
+            self._send({"kept": name}, [descriptor])
+        for container, run in self._runs.items():
+            found = {"found": container, "pid": run.pid, "note": run.note, "status": run.status, "ended": run.ended}
+            self._send(found, [run.input] if run.input >= 0 else [])
+        self._send({"listed": frames.PROTOCOL})
+
+    # Processes
+
     def _start(self, request: dict[str, Any], descriptors: list[int]) -> None:
+        run = Run(0, request.get("note") or {})
         try:
+            if len(descriptors) != _expected(request):
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))  # the kernel could not pass them all
+            rest = [os.dup(descriptor) for descriptor in descriptors[3:]]
+            if request.get("input"):
+                run.input = rest.pop()
+            if rest:
+                run.output = _output(request, rest)
             pid = os.fork()
         except OSError as error:
+            run.close()
             self._send({"started": request["start"], "error": error.strerror})
             return
         if pid == 0:
             self._become(request, descriptors)
-        self._children[pid] = Child(pid, request.get("container", ""), bool(request.get("main")))
+        child = Child(pid, request.get("container", ""), bool(request.get("main")))
+        self._children[pid] = child
+        if child.main and child.container:
+            run.pid = pid
+            self._begun(child.container, run)
         self._send({"started": request["start"], "pid": pid})
         self._file.add(self._mark, pid, [os.getpid(), *self._children])
+
+    def _begun(self, container: str, run: Run) -> None:
+        before = self._runs.pop(container, None)
+        if before is not None:
+            self._close(before)
+        self._runs[container] = run
+        if run.output is not None:
+            for descriptor in run.output.descriptors:
+                self._printing[descriptor] = run.output
+                self._poll.register(descriptor, select.POLLIN)
 
     def _become(self, request: dict[str, Any], descriptors: list[int]) -> NoReturn:
         """In the child: never returns."""
@@ -125,14 +291,14 @@ class Zygote:
         try:
             parent = os.getppid()
             signal.set_wakeup_fd(-1)
-            _reset_signals()
+            program.reset_signals()
             os.setsid()
             _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
             if os.getppid() != parent or parent == 1:
                 os._exit(1)  # the zygote died in between
             # The mark lets a later start find also what a program starts itself.
             request["env"] = {**request["env"], MARK: self._mark}
-            status = _run(request, descriptors)
+            status = program.run(request, descriptors)
         except BaseException:
             traceback.print_exc()
         finally:
@@ -157,7 +323,10 @@ class Zygote:
                 self._end(child)
             _, status = os.waitpid(found.si_pid, 0)
             if self._children.pop(found.si_pid, None) is not None:
-                self._send({"exited": found.si_pid, "status": os.waitstatus_to_exitcode(status)})
+                code = os.waitstatus_to_exitcode(status)
+                if child is not None and child.main:
+                    self._ended(child, code)
+                self._send({"exited": found.si_pid, "status": code})
 
     def _end(self, child: Child) -> None:
         if not child.main:
@@ -175,9 +344,49 @@ class Zygote:
         for pid in groups:
             del self._lingering[pid]
 
-    def _send(self, message: dict[str, Any]) -> None:
+    def _ended(self, child: Child, code: int) -> None:
+        run = self._runs.get(child.container)
+        if run is None or run.pid != child.pid:
+            return
+        run.status, run.ended = code, now()
+        run.end_input()
+        if run.output is not None:
+            for descriptor in list(run.output.descriptors):
+                self._read(descriptor)
+            run.output.ended()
+
+    # What they print
+
+    def _read(self, descriptor: int) -> None:
+        output = self._printing[descriptor]
+        if not output.readable(descriptor):
+            del self._printing[descriptor]
+            self._poll.unregister(descriptor)
+
+    def _close(self, run: Run) -> None:
+        for descriptor in run.output.descriptors if run.output is not None else ():
+            del self._printing[descriptor]
+            self._poll.unregister(descriptor)
+        run.close()
+
+    def _watch(self, container: str, descriptors: list[int]) -> None:
+        run = self._runs.get(container)
+        if run is not None and run.output is not None:
+            run.output.watch(os.dup(descriptors[0]))
+
+    def _listen(self, container: str, descriptors: list[int]) -> None:
+        run = self._runs.get(container)
+        if run is not None and run.output is not None:
+            out, err = map(os.dup, descriptors)
+            run.output.listen({"stdout": out, "stderr": err})
+
+    def _send(self, message: dict[str, Any], descriptors: Sequence[int] = ()) -> None:
+        if self._control is None:
+            return
         with contextlib.suppress(OSError):  # the kubelet is gone: the end of the stream is noticed next
-            self._control.sendall(b"".join(frames.encode(message)))
+            data = b"".join(frames.encode(message))
+            sent = self._control.sendmsg([data], frames.rights(list(descriptors)))
+            self._control.sendall(data[sent:])
 
     def _kill_all(self) -> None:
         """Kill all descendants: as subreaper, the zygote inherits those whose parents died."""
@@ -192,8 +401,27 @@ class Zygote:
             try:
                 pid, _ = os.waitpid(-1, 0 if self._children or orphans else os.WNOHANG)
             except ChildProcessError:
-                return
+                break
             self._children.pop(pid, None)
+        for run in self._runs.values():
+            run.close()
+
+
+def _expected(request: dict[str, Any]) -> int:
+    """How many descriptors come with a request to start something."""
+    streams = len(request.get("streams") or ())
+    return 3 + (streams + 1 if streams else 0) + bool(request.get("input"))
+
+
+def _output(request: dict[str, Any], descriptors: list[int]) -> Output:
+    """Where a process prints to; the descriptors are those of its streams, and the bell."""
+    *ends, bell = descriptors
+    try:
+        return Output(Path(request["log"]), dict(zip(ends, request["streams"], strict=True)), bell)
+    except OSError:
+        for descriptor in descriptors:
+            os.close(descriptor)
+        raise
 
 
 def _kill_group(pid: int) -> None:
@@ -208,93 +436,6 @@ def _own_children() -> list[int]:
         return [int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
     except OSError:
         return []
-
-
-def _reset_signals() -> None:
-    for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
-
-
-def _run(request: dict[str, Any], descriptors: list[int]) -> int:
-    """In the child, after fork: set up the process and be the program; the exit status if it returns."""
-    _take_descriptors(descriptors)
-    if request.get("tty"):
-        import fcntl
-
-        fcntl.ioctl(0, _TIOCSCTTY, 0)
-    environment: dict[str, str] = request["env"]
-    os.environ.clear()
-    os.environ.update(environment)
-    os.umask(0o022)
-    _limit(request.get("limits") or {})
-    try:
-        os.chdir(request["cwd"])
-    except OSError as error:
-        os.write(2, f"{request['cwd']}: {error.strerror}\n".encode())
-        return 126
-    argv: list[str] = request["argv"]
-    program = programs.parse(argv) if programs.is_python(argv[0]) else None
-    if program is None:
-        return _execute(argv, environment)
-    _name(argv, request.get("title", ""))
-    _show_environment(environment)
-    # Python's own behaviour: an interrupt is an exception, writing to a closed pipe an error.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    runner.activate()
-    return programs.run(program, request.get("path") or [])
-
-
-def _take_descriptors(descriptors: list[int]) -> None:
-    for target, descriptor in enumerate(descriptors[:3]):
-        os.dup2(descriptor, target)
-    os.closerange(3, max(64, *descriptors) + 64)
-
-
-def _limit(limits: dict[str, int]) -> None:
-    """Resource limits by the names of the `resource` module, without RLIMIT_."""
-    for name, value in limits.items():
-        number = getattr(resource, f"RLIMIT_{name.upper()}")
-        hard = resource.getrlimit(number)[1]
-        bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(number, (bound, hard))
-
-
-def _execute(argv: list[str], environment: dict[str, str]) -> int:
-    try:
-        os.execvpe(argv[0], argv, environment)
-    except FileNotFoundError:
-        os.write(2, f"{argv[0]}: not found\n".encode())
-        return 127
-    except OSError as error:
-        os.write(2, f"{argv[0]}: {error.strerror}\n".encode())
-        return 126
-
-
-def _name(argv: list[str], title: str) -> None:
-    """Show the program in ``ps`` and ``top``, in place of the zygote's command line."""
-    with contextlib.suppress(Exception):
-        _LIBC.prctl(_PR_SET_NAME, (title or os.path.basename(argv[-1])).encode()[:15], 0, 0, 0)
-        fields = Path("/proc/self/stat").read_bytes().rpartition(b") ")[2].split()
-        start, end = int(fields[45]), int(fields[46])  # arg_start and arg_end: fields 48 and 49
-        if 0 < start < end:
-            text = " ".join(argv).encode()[: end - start - 1]
-            ctypes.memset(start, 0, end - start)
-            ctypes.memmove(start, text, len(text))
-
-
-def _show_environment(environment: dict[str, str]) -> None:
-    """Show in /proc/PID/environ what tells processes of containers apart, in place of the zygote's own environment.
-
-    Nobody points into that memory any more: `os.environ` was emptied, which took every variable out of it.
-    """
-    with contextlib.suppress(Exception):
-        fields = Path("/proc/self/stat").read_bytes().rpartition(b") ")[2].split()
-        start, end = int(fields[47]), int(fields[48])  # env_start and env_end: fields 50 and 51
-        text = b"".join(f"{name}={environment.get(name, '')}\0".encode() for name in (MARK, "MESHDOJO_ROOT"))
-        if start > 0 and len(text) < end - start:
-            ctypes.memset(start, 0, end - start)
-            ctypes.memmove(start, text, len(text))
 
 
 def _preload(modules: list[str]) -> None:
@@ -312,19 +453,33 @@ def _freeze() -> None:
     gc.freeze()
 
 
+def _allow_many_files() -> None:
+    """Every container has two pipes, a log and a bell open here: take all that the user may have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _inherited(descriptor: str) -> socket.socket:
+    found = socket.socket(fileno=int(descriptor))
+    found.setblocking(True)
+    found.set_inheritable(False)
+    return found
+
+
 def main() -> None:
     """The program."""
-    descriptor, process_file, modules, later = int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], sys.argv[4]
+    control, line, process_file, modules, later = sys.argv[1:6]
     gc.disable()
+    _allow_many_files()
     runner.install()
     _preload([module for module in modules.split(",") if module])
     # OpenSSL's own start costs each process that makes a TLS context (every httpx client does) 3 MB, unless done here.
     ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     _freeze()
-    control = socket.socket(fileno=descriptor)
-    control.setblocking(True)
-    os.set_inheritable(descriptor, False)
-    Zygote(control, process_file, [module for module in later.split(",") if module]).run()
+    rest = [module for module in later.split(",") if module]
+    Zygote(_inherited(control), _inherited(line), Path(process_file), rest).run()
 
 
 if __name__ == "__main__":
