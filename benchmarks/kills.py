@@ -3,10 +3,13 @@
 A client writes without a pause; whatever was acknowledged must be there at the end, with its last value. Victims are
 drawn by chance among kinds, then among processes: the cluster process, its keeper, the zygote, the node proxy, and in
 pods istiod, Envoys and apps, some with a sidecar. Nobody helps: what heals is the environment itself. Measured is how
-long it takes from a kill until the API answers and every deployment is ready again; a pod whose container was killed is
+long it takes from a kill until the API answers and every pod is ready again; a pod whose container was killed is
 replaced afterwards, since a second kill of the same one is answered with Kubernetes' own back-off.
 
-``--plain`` leaves Istio out.
+The end of the cluster process must not touch the pods: requests go to all of them meanwhile, none of their containers
+may have been started again, and it has healed only when a command runs in each of them.
+
+``--plain`` leaves Istio out. After ``--minutes`` (or Ctrl-C) it says what has come of the kills until then.
 """
 
 from __future__ import annotations
@@ -32,9 +35,12 @@ from meshdojo.cluster.http import HTTPClient
 from meshdojo.embedded import installation, keeping, lifecycle
 from meshdojo.embedded.environment import Environment
 from meshdojo.embedded.processes import ProcessName
+from meshdojo.kubelet.processes import PROCESSES, zygote_of
+from meshdojo.network import mapped_port
 
 NAMESPACE = "default"
 PODS = 2
+PORT = 5000
 PATIENCE_SECONDS = 120.0
 
 
@@ -87,7 +93,7 @@ async def furnish(environment: Environment, *, istio: bool) -> None:
 
 
 def _deployment(name: str, labels: dict[str, str]) -> dict[str, object]:
-    probe = {"httpGet": {"path": "/health", "port": 5000}, "periodSeconds": 1}
+    probe = {"httpGet": {"path": "/health", "port": PORT}, "periodSeconds": 1}
     container = {"name": "c", "image": "istio/examples-helloworld-v1", "readinessProbe": probe}
     template = {"metadata": {"labels": {"app": name, **labels}}, "spec": {"containers": [container]}}
     spec = {"replicas": PODS, "selector": {"matchLabels": {"app": name}}, "template": template}
@@ -119,19 +125,19 @@ def victims(environment: Environment) -> dict[str, list[int]]:
     """Kind -> pids that may be killed now."""
     found: dict[str, list[int]] = defaultdict(list)
     process, keeper = lifecycle.running(environment), keeping.keeper_of(environment)
-    if process is None or keeper is None:
+    zygote = zygote_of(environment.run / PROCESSES)
+    if process is None or keeper is None or zygote is None:
         return found
-    found["cluster"], found["keeper"] = [process.pid], [keeper.pid]
-    for child in psutil.Process(process.pid).children(recursive=True):
-        with suppress(psutil.Error):
-            if child.pid != keeper.pid:
+    found["cluster"], found["keeper"], found["zygote"] = [process.pid], [keeper.pid], [zygote]
+    with suppress(psutil.Error):
+        for child in psutil.Process(zygote).children(recursive=True):
+            with suppress(psutil.Error):
                 found[_kind(" ".join(child.cmdline()))].append(child.pid)
     return found
 
 
 # Part of a command line -> kind; the first that fits.
 _KINDS = {
-    "meshdojo.kubelet.zygote": "zygote",
     "meshdojo.kubelet.nodeproxy": "node proxy",
     "samples.helloworld": "app",
     "meshdojo.istio.pilot": "istiod",
@@ -147,46 +153,118 @@ def _kind(command: str) -> str:
 _IN_PODS = ("app", "istiod", "Envoy", "other")
 
 
-async def kill_one(environment: Environment, chance: random.Random) -> tuple[str, float]:
-    """Kill one process, and wait until all is well: (its kind, seconds)."""
-    await asyncio.sleep(chance.random() * 0.2)
-    while True:
-        before, keeper, candidates = await _runs(environment), keeping.keeper_of(environment), victims(environment)
-        if not candidates:
-            await asyncio.sleep(0.01)
-            continue
-        kind = chance.choice(sorted(candidates))
-        pid = chance.choice(candidates[kind])
-        try:
-            command = " ".join(psutil.Process(pid).cmdline())
-            began = time.perf_counter()
-            os.kill(pid, signal.SIGKILL)
-            break
-        except (psutil.Error, ProcessLookupError):
-            continue  # it has ended by itself
+@dataclass
+class Requests:
+    """Requests to all pods, while the cluster process was away."""
+
+    sent: int = 0
+    failed: list[str] = field(default_factory=list)
+
+    async def send(self, addresses: list[str]) -> None:
+        """Send them one after the other, to one pod after the other, until cancelled."""
+        while True:
+            for address in addresses:
+                self.sent += 1
+                try:
+                    async with asyncio.timeout(5):
+                        await _hello(address)
+                except (OSError, ValueError, TimeoutError) as error:
+                    self.failed.append(f"{address}: {error!r}")
+                await asyncio.sleep(0.01)
+
+
+async def _hello(address: str) -> None:
+    reader, writer = await asyncio.open_connection(address, mapped_port(PORT))
     try:
-        await _recovered(environment, kind, pid, keeper, before)
-    except TimeoutError:
-        raise SystemExit(
-            f"after the end of {pid} ({kind}: {command}) not well again within {PATIENCE_SECONDS:.0f} s; "
-            f"before: {sorted(before)}; now: {sorted(await _runs(environment))}"
-        ) from None
-    seconds = time.perf_counter() - began
-    if kind in _IN_PODS:
-        await _replace_restarted(environment)
-    return kind, seconds
+        writer.write(b"GET /hello HTTP/1.1\r\nHost: hello\r\nConnection: close\r\n\r\n")
+        line = await reader.readline()
+        if b" 200 " not in line:
+            raise ValueError(line)
+    finally:
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
+
+
+@dataclass
+class Kills:
+    """What came of the kills until now."""
+
+    seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    cpu_seconds: list[float] = field(default_factory=list)  # of each new cluster process, until all was well
+    requests: Requests = field(default_factory=Requests)
+    restarted: list[tuple[str, str, int]] = field(default_factory=list)  # by the end of a cluster process
+    loads: list[float] = field(default_factory=list)
+
+    async def one(self, environment: Environment, chance: random.Random) -> str:
+        """Kill one process, and wait until all is well: what to tell of it."""
+        await asyncio.sleep(chance.random() * 0.2)
+        while True:
+            before, keeper, candidates = await _runs(environment), keeping.keeper_of(environment), victims(environment)
+            if not candidates:
+                await asyncio.sleep(0.01)
+                continue
+            kind = chance.choice(sorted(candidates))
+            pid = chance.choice(candidates[kind])
+            addresses = [pod["status"]["podIP"] for pod in await _own_pods(environment)]
+            try:
+                command = " ".join(psutil.Process(pid).cmdline())
+                began = time.perf_counter()
+                os.kill(pid, signal.SIGKILL)
+                break
+            except (psutil.Error, ProcessLookupError):
+                continue  # it has ended by itself
+        try:
+            if kind == "cluster":
+                await self._cluster(environment, pid, before, addresses)
+            else:
+                await _recovered(environment, kind, keeper, before)
+        except TimeoutError:
+            raise SystemExit(
+                f"after the end of {pid} ({kind}: {command}) not well again within {PATIENCE_SECONDS:.0f} s; "
+                f"before: {sorted(before)}; now: {sorted(await _runs(environment))}"
+            ) from None
+        took = time.perf_counter() - began
+        self.seconds[kind].append(took)
+        self.loads.append(os.getloadavg()[0])
+        if kind in _IN_PODS:
+            await _replace_restarted(environment)
+        return f"{kind}: {took:.2f}"
+
+    async def _cluster(
+        self, environment: Environment, pid: int, before: set[tuple[str, str, int]], addresses: list[str]
+    ) -> None:
+        sending = asyncio.create_task(self.requests.send(addresses))
+        await asyncio.to_thread(_gone, pid)
+        await healed(environment)
+        await _commands_run(environment)
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+        process = lifecycle.running(environment)
+        if process is not None:
+            with suppress(psutil.Error):
+                times = psutil.Process(process.pid).cpu_times()
+                self.cpu_seconds.append(times.user + times.system)
+        there = {pod["metadata"]["name"] for pod in await _pods(environment)}  # some may have been about to go
+        self.restarted += sorted(one for one in before - await _runs(environment) if one[0] in there)
+
+
+async def _commands_run(environment: Environment) -> None:
+    """A command runs in each of our pods: the kubelet knows them."""
+    for pod in await _own_pods(environment):
+        async with HTTPClient.from_kubeconfig(environment.kubeconfig) as client:
+            result = await client.exec(NAMESPACE, pod["metadata"]["name"], ["echo", "here"], container="c")
+            assert result.stdout == b"here\n", result
 
 
 async def _recovered(
-    environment: Environment, kind: str, pid: int, keeper: ProcessName | None, before: set[tuple[str, str, int]]
+    environment: Environment, kind: str, keeper: ProcessName | None, before: set[tuple[str, str, int]]
 ) -> None:
-    if kind == "cluster":
-        await asyncio.to_thread(_gone, pid)
-    elif kind == "keeper":
+    if kind == "keeper":
         while keeping.keeper_of(environment) in (None, keeper):  # noqa: ASYNC110 - another process changes it
             await asyncio.sleep(0.005)
     if kind not in ("keeper", "node proxy"):
-        await _noticed(environment, before, everywhere=kind in ("cluster", "zygote"))
+        await _noticed(environment, before, everywhere=kind == "zygote")
     await healed(environment)
 
 
@@ -209,6 +287,10 @@ async def _runs(environment: Environment) -> set[tuple[str, str, int]]:
 async def _pods(environment: Environment) -> list[Object]:
     async with HTTPClient.from_kubeconfig(environment.kubeconfig) as client:
         return (await client.list("pods")).items
+
+
+async def _own_pods(environment: Environment) -> list[Object]:
+    return [pod for pod in await _pods(environment) if pod["metadata"]["namespace"] == NAMESPACE]
 
 
 def _statuses(pod: Object) -> list[Object]:
@@ -248,25 +330,42 @@ async def lost(environment: Environment, written: Written) -> list[str]:
     ]
 
 
-async def measure(environment: Environment, kills: int, seed: int, *, istio: bool) -> None:
+async def measure(environment: Environment, kills: int, seed: int, minutes: float, *, istio: bool) -> None:
     """Print what came of so many kills."""
     await asyncio.to_thread(lifecycle.start, environment)
     await furnish(environment, istio=istio)
     chance, written, stop = random.Random(seed), Written(), asyncio.Event()
     writer = asyncio.create_task(write(environment, written, stop))
-    seconds: dict[str, list[float]] = defaultdict(list)
-    for _ in range(kills):
-        kind, took = await kill_one(environment, chance)
-        seconds[kind].append(took)
-        print(f"{kind}: {took:.2f}", file=sys.stderr, flush=True)
+    found, deadline = Kills(), time.monotonic() + minutes * 60
+    enough = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, enough.set)
+    for number in range(1, kills + 1):
+        if enough.is_set() or time.monotonic() > deadline:
+            break
+        told = await found.one(environment, chance)
+        print(f"{number}: {told} (load {os.getloadavg()[0]:.0f})", file=sys.stderr, flush=True)
     stop.set()
     await writer
-    wrong = await lost(environment, written)
-    print(f"{kills} kills, {written.count} acknowledged writes, {len(wrong)} lost")
+    report(found, written, await lost(environment, written))
+
+
+def report(found: Kills, written: Written, wrong: list[str]) -> None:
+    """Print the figures."""
+    count = sum(map(len, found.seconds.values()))
+    print(f"{count} kills, {written.count} acknowledged writes, {len(wrong)} lost")
     for line in wrong:
         print(f"  {line}")
+    requests = found.requests
+    print(f"while the cluster process was away: {requests.sent} requests to the pods, {len(requests.failed)} failed; "
+          f"{len(found.restarted)} containers were started again")  # fmt: skip
+    for line in [*requests.failed[:5], *map(str, found.restarted[:5])]:
+        print(f"  {line}")
+    if found.cpu_seconds:
+        print(f"CPU seconds that a new cluster process took for it: median {statistics.median(found.cpu_seconds):.2f}")
+    if found.loads:
+        print(f"load average: median {statistics.median(found.loads):.1f}, at most {max(found.loads):.1f}")
     print("| killed | times | healed, median s | p95 | longest | within 2 s |\n|---|---|---|---|---|---|")
-    for kind, all_of_it in sorted(seconds.items()):
+    for kind, all_of_it in sorted(found.seconds.items()):
         ordered = sorted(all_of_it)
         p95 = ordered[min(len(ordered) - 1, int(len(ordered) * 0.95))]
         within = sum(one <= 2 for one in ordered) / len(ordered)
@@ -281,13 +380,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=500)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--minutes", type=float, default=float("inf"))
     parser.add_argument("--plain", action="store_true", help="without Istio")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="mdb", dir="/tmp") as home:
         os.environ["MESHDOJO_HOME"] = home
         environment = Environment.named("kills")
         try:
-            asyncio.run(measure(environment, arguments.kills, arguments.seed, istio=not arguments.plain))
+            asyncio.run(
+                measure(environment, arguments.kills, arguments.seed, arguments.minutes, istio=not arguments.plain)
+            )
         finally:
             lifecycle.delete(environment)
 
