@@ -58,6 +58,12 @@ def pid_of(it: Any, name: str, which: int = 0) -> int:
     return int(process.pid)
 
 
+def print_as(pid: int, text: str) -> None:
+    """As if the process had printed this."""
+    with open(f"/proc/{pid}/fd/1", "w") as output:
+        output.write(text)
+
+
 def there(pid: int) -> bool:
     return start_time(pid) is not None and not is_zombie(pid)
 
@@ -146,6 +152,29 @@ def test_what_is_printed_in_between_is_in_the_log_once_and_nobody_waits(start: S
             ]
             assert (await following).splitlines() == expected
             assert (await it.logs("web")).splitlines() == expected
+
+    asyncio.run(scenario())
+
+
+def test_what_was_printed_before_somebody_asks_is_in_the_answer(start: Start, tmp_path: Path) -> None:
+    words, done = tmp_path / "words", tmp_path / "words.done"
+    words.write_text("first\n")
+
+    async def scenario() -> None:
+        async with start() as it:
+            await it.pod("web", {"command": ["python", "-c", PRINTER, str(words)]})
+            await it.ready("web")
+            zygote = it.kubelet.zygote.pid
+            await eventually(lambda: done.exists() and done.read_text() == "first")
+            await it.logged("web", "first printed")
+            os.kill(zygote, signal.SIGSTOP)  # it has much else to do
+            try:
+                print_as(pid_of(it, "web"), "just now\n")
+                asking = asyncio.create_task(it.logs("web", tail_lines=1))
+                await asyncio.sleep(0)
+            finally:
+                os.kill(zygote, signal.SIGCONT)
+            assert await asking == "just now\n"
 
     asyncio.run(scenario())
 

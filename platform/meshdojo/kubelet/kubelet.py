@@ -251,6 +251,7 @@ class Kubelet:
         """See `kubernetes.node.Node`."""
         worker = self._worker(namespace, pod)
         container = self._container(worker, options.container)
+        await self.zygote.flush(container.identity)
         record = container.record
         run = record.restart_count - 1 if options.previous else record.restart_count
         if not container.log_path(run).exists() and not options.previous and record.last_state:

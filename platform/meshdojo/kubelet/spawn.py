@@ -186,6 +186,7 @@ class Zygote:
         self._starting: dict[int, asyncio.Future[Spawned]] = {}
         self._running: dict[int, asyncio.Future[int]] = {}
         self._adoptable: dict[int, asyncio.Future[int]] = {}
+        self._flushing: dict[int, asyncio.Future[None]] = {}
 
     @property
     def pid(self) -> int | None:
@@ -308,6 +309,15 @@ class Zygote:
     def kept(self, name: str) -> int | None:
         """The descriptor that was once kept under this name; it stays the zygote's."""
         return self._kept.get(name)
+
+    async def flush(self, container: str) -> None:
+        """Return when all that a container has printed until now is in its log."""
+        if self._control is None:
+            return
+        self._numbers += 1
+        flushed = self._flushing[self._numbers] = asyncio.get_running_loop().create_future()
+        self.request({"flush": self._numbers, "of": container})
+        await flushed
 
     def keep(self, name: str, descriptor: int) -> None:
         """Keep a copy of `descriptor` for kubelets to come."""
@@ -440,6 +450,10 @@ class Zygote:
     def _handle(self, message: dict[str, Any]) -> None:
         if "started" in message:
             self._begun(self._starting.pop(message["started"]), message)
+        elif "flushed" in message:
+            flushed = self._flushing.pop(message["flushed"])
+            if not flushed.done():
+                flushed.set_result(None)
         elif "exited" in message:
             exited = self._running.pop(message["exited"], None)
             if exited is not None and not exited.done():
@@ -490,5 +504,9 @@ class Zygote:
         for exited in self._running.values():
             if not exited.done():
                 exited.set_result(-signal.SIGKILL)
+        for flushed in self._flushing.values():
+            if not flushed.done():
+                flushed.set_result(None)
         self._starting.clear()
         self._running.clear()
+        self._flushing.clear()

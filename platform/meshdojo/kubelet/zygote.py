@@ -12,6 +12,7 @@ one when there is nothing to do. Requests come over the control socket (`frames`
 * ``{"signal": number, "pid": pid, "group": bool}``; a process that is gone is ignored;
 * ``{"watch": container}`` with another bell; ``{"listen": container}`` with two descriptors that get its stdout and
   stderr from now on; ``{"end_input": container}``: nothing more comes there;
+* ``{"flush": id, "of": container}`` -> ``{"flushed": id}``: what it has printed until now is in its log;
 * ``{"keep": name}`` with a descriptor that is wanted again after a take-over;
 * ``{"list": true}`` -> ``{"kept": name}`` with the descriptor for each of these, ``{"found": container, "pid": pid,
   "note": {...}, "status": code or null, "ended": time}`` with its input for the last run of each container, and
@@ -224,6 +225,9 @@ class Zygote:
                 self._watch(container, descriptors)
             case {"listen": container} if len(descriptors) == 2:
                 self._listen(container, descriptors)
+            case {"flush": number, "of": container}:
+                self._flush(container)
+                self._send({"flushed": number})
             case {"end_input": container} if container in self._runs:
                 self._runs[container].end_input()
             case {"keep": name} if descriptors:
@@ -368,6 +372,11 @@ class Zygote:
             del self._printing[descriptor]
             self._poll.unregister(descriptor)
         run.close()
+
+    def _flush(self, container: str) -> None:
+        run = self._runs.get(container)
+        for descriptor in list(run.output.descriptors) if run is not None and run.output is not None else ():
+            self._read(descriptor)  # a batch is all that a pipe holds
 
     def _watch(self, container: str, descriptors: list[int]) -> None:
         run = self._runs.get(container)
