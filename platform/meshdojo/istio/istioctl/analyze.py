@@ -20,38 +20,41 @@ from meshdojo.istio.istioctl.command import CommandError, Invocation, UsageError
 from meshdojo.istio.models.kinds import KINDS
 
 JSON = dict[str, Any]
-FOUND_CODE = 79
+FOUND_CODE, USAGE_CODE = 79, 64
 _INJECTORS = "mutatingwebhookconfigurations.admissionregistration.k8s.io"
 _KUBERNETES = ("namespaces", "pods", "services", "secrets", _INJECTORS)
 
 
 def run(invocation: Invocation) -> int:
-    """``istioctl analyze``: the exit code (79 when something is as bad as --failure-threshold).
+    """``istioctl analyze``: the exit code.
 
-    Raises `CommandError`.
+    As the real one, it fails (79, when something is as bad as --failure-threshold) only in the form for people: who
+    reads JSON or YAML finds out by reading. Raises `CommandError`.
     """
     if invocation["list-analyzers"]:
         for name, (_, description) in sorted(ANALYZERS.items()):
             print(f"* {name}:\n    {description}")
         return 0
     if invocation["output"] not in ("log", "json", "yaml"):
-        raise CommandError(f"{invocation['output']} not a valid option for format. See istioctl analyze --help")
+        words = f"{invocation['output']} not a valid option for format. See istioctl analyze --help"
+        raise CommandError(words, USAGE_CODE)
     failing, shown = (_at_least(invocation, flag) for flag in ("failure-threshold", "output-threshold"))
-    world, namespace = _world(invocation)
+    names = files.paths(invocation.arguments)
+    world, namespace = _world(invocation, names)
     found = [
         one for one in analyze(world) if _in_scope(one, namespace) and not _suppressed(one, invocation["suppress"])
     ]
     _print([one for one in found if one.level in shown], invocation["output"])
     target = f"namespace: {namespace}" if namespace else "all namespaces"
-    if any(one.level in failing for one in found):
+    if invocation["output"] == "log" and any(one.level in failing for one in found):
         raise CommandError(
             f"Analyzers found issues when analyzing {target}.\n"
             f"See {DOCUMENTATION} for more information about causes and resolutions.",
             FOUND_CODE,
         )
     if not found:
-        print(flush=True)
-        print(f"✔ No validation issues found when analyzing{_subject(invocation.arguments, target)}", file=sys.stderr)
+        print(end="\n" if invocation["output"] == "log" else "", flush=True)
+        print(f"✔ No validation issues found when analyzing{_subject(names, target)}", file=sys.stderr)
     return 0
 
 
@@ -63,13 +66,9 @@ def _at_least(invocation: Invocation, flag: str) -> tuple[str, ...]:
     return LEVELS[: [*LEVELS].index(wanted) + 1] if wanted in LEVELS else ()
 
 
-def _world(invocation: Invocation) -> tuple[World, str]:
-    """The objects, and the namespace that messages are wanted for ('' for all)."""
-    given = [
-        (name, one)
-        for name in files.paths(invocation.arguments, invocation["recursive"])
-        for one in files.documents(name)
-    ]
+def _world(invocation: Invocation, names: list[str]) -> tuple[World, str]:
+    """The objects of the cluster and of the files `names`; the namespace that messages are wanted for ('' for all)."""
+    given = [(name, one) for name in names for one in files.documents(name)]
     everywhere = bool(invocation["all-namespaces"])
     if not invocation["use-kube"]:
         # As on a cluster, only one namespace is looked at unless all are asked for.
@@ -128,7 +127,7 @@ def _print(found: list[Message], output: str) -> None:
     if output == "json":
         print(json.dumps([one.document() for one in found], indent="\t"))
     elif output == "yaml":
-        sys.stdout.write(yaml.safe_dump([one.document() for one in found], sort_keys=False))
+        print(yaml.safe_dump([one.document() for one in found], sort_keys=False))
     else:
         for one in found:
             print(one)

@@ -39,16 +39,26 @@ def _items(document: Any, name: str) -> Iterator[JSON]:
         yield document
 
 
-def paths(names: Iterable[str], recursive: bool) -> list[str]:
-    """The files that are meant: directories stand for the manifests in them. Raises CommandError."""
+def paths(names: Iterable[str]) -> list[str]:
+    """The files that are meant: directories stand for the manifests in them and below. Raises CommandError.
+
+    What else is in a directory is named on standard error, as the real one does.
+    """
     found: list[str] = []
     for name in names:
         path = Path(name)
         if name == "-" or path.is_file():
             found.append(name)
         elif path.is_dir():
-            inside = path.rglob("*") if recursive else path.glob("*")
-            found += sorted(str(one) for one in inside if one.suffix in SUFFIXES and one.is_file())
+            found += _manifests(path)
         else:
-            raise CommandError(f"open {name}: no such file or directory")
+            raise CommandError(f"stat {name}: no such file or directory")
     return found
+
+
+def _manifests(folder: Path) -> Iterator[str]:
+    for one in sorted(folder.rglob("*")):
+        if one.suffix in SUFFIXES and one.is_file():
+            yield str(one)
+        elif one.is_file():
+            print(f"Skipping file {one}, recognized file extensions are: [.json .yaml .yml]", file=sys.stderr)
