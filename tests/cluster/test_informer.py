@@ -34,7 +34,7 @@ class FakeServer:
     def __init__(self) -> None:
         self.objects: dict[str, Object] = {}
         self.version = 1
-        self.failures: list[ClusterError] = []
+        self.failures: list[Exception] = []
         self.lists = 0
         self.watches = 0
         self._asked = asyncio.Condition()
@@ -175,8 +175,10 @@ async def test_a_watch_that_ends_goes_on_without_a_new_list() -> None:
     await informer.stop()
 
 
-@pytest.mark.parametrize("failure", [Unreachable("refused"), StatusError(500, "InternalError", "no")])
-async def test_a_server_that_fails_is_asked_again(failure: ClusterError) -> None:
+@pytest.mark.parametrize(
+    "failure", [Unreachable("refused"), StatusError(500, "InternalError", "no"), ValueError("what nobody thought of")]
+)
+async def test_a_server_that_fails_is_asked_again(failure: Exception) -> None:
     server = FakeServer()
     server.put("a")
     server.failures = [failure] * 3

@@ -127,6 +127,9 @@ class Informer:
                 retry = await self._watch(retry)
             except ClusterError as error:
                 retry = self._failed(error, retry)
+            except Exception:  # whatever it was: who waits for this informer would wait for ever
+                log.exception("%s: trying again", self.resource)
+                self._version, retry = "", _longer(retry)
             await asyncio.sleep(retry * random.uniform(0.8, 1.2))
 
     async def _list(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _socket
+import contextlib
 import json
 import os
 import threading
@@ -35,12 +36,20 @@ class ResolverClient:
 
     def _exchange(self, line: bytes) -> bytes:
         if self._socket is not None and self._owner == os.getpid():
-            try:
-                return _send(self._socket, line)
-            except OSError:
-                self._socket.close()
-        self._socket = self._connect()
-        return _send(self._socket, line)
+            with contextlib.suppress(OSError):
+                return self._send(self._socket, line)
+        return self._send(self._connect(), line)
+
+    def _send(self, connection: _Socket, line: bytes) -> bytes:
+        """One question and its answer. A connection that failed is closed: what comes late is not the next answer."""
+        self._socket = None
+        try:
+            answer = _send(connection, line)
+        except BaseException:
+            connection.close()
+            raise
+        self._socket = connection
+        return answer
 
     def _connect(self) -> _socket.socket:
         connection = _Socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
