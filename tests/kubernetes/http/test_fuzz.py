@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.kubernetes.conftest import Cluster
 
 TOKEN = "test-token"
-# Every operation of the group that a learner meets first, with a few random values.
+# Every operation of the group that a learner meets first, with random values.
 GROUPS = ("api/v1",)
 
 
@@ -30,7 +30,7 @@ def test_no_request_breaks_the_server(cluster: Cluster, http: httpx.Client, tmp_
     command += ["--header", f"Authorization: Bearer {TOKEN}", "--checks", "not_a_server_error", "--seed", "1"]
     command += ["--suppress-health-check", "all", "--warnings", "off", "--no-color", "--request-timeout", "60"]
     done = subprocess.run(
-        [*command, "--phases", "fuzzing", "--max-examples", "3"], cwd=tmp_path, capture_output=True, text=True
+        [*command, "--phases", "fuzzing", "--max-examples", "1"], cwd=tmp_path, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-1000:]
     assert http.get("/readyz").status_code == 200
