@@ -29,8 +29,6 @@ WRITES = "meshdojo_writes"
 # Any number that nobody else takes: processes that start together migrate one after the other.
 MIGRATION_LOCK = 0x6D657368
 CONNECTIONS = 10
-# Of these, so many at a time are for what nobody waits for.
-UNHURRIED = 2
 # A crowd waits for its turn at the database rather than being sent away.
 WAIT_SECONDS = 120.0
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg"}
@@ -111,16 +109,11 @@ class Transaction:
 
 
 class Database:
-    """Transactions on the site's database, and the bus that tells of them.
-
-    Hold `unhurried` around what nobody waits for: when a room comes back at once, it would otherwise stand in the queue
-    for connections before those who report or open a page.
-    """
+    """Transactions on the site's database, and the bus that tells of them."""
 
     def __init__(self, engine: AsyncEngine, bus: Bus | None = None) -> None:
         self.engine = engine
         self.bus = bus or bus_for(engine)
-        self.unhurried = asyncio.Semaphore(UNHURRIED)
         # SQLite has one writer at a time, and lets the others look again and again: a queue is fairer and faster.
         self._turn = asyncio.Lock() if engine.dialect.name == "sqlite" else None
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Container
-from contextlib import nullcontext
 
 from meshdojo.web.bus import GAP, Event
 from meshdojo.web.database import Database
@@ -31,8 +30,7 @@ class ReportedJudge:
             while True:
                 events = subscription.take()
                 if not told or any(_concerns(event, lab) for event in events):
-                    async with self._database.unhurried if not told else nullcontext():
-                        found = await self._progress.standing(self._learner, lab)
+                    found = await self._progress.standing(self._learner, lab)
                     for task, standing in found.items():
                         if told.get(task) != standing:
                             yield Reported(task, standing.verdict, standing.at)
