@@ -94,7 +94,8 @@ async def furnish(environment: Environment, *, istio: bool) -> None:
 
 def _deployment(name: str, labels: dict[str, str]) -> dict[str, object]:
     probe = {"httpGet": {"path": "/health", "port": PORT}, "periodSeconds": 1}
-    container = {"name": "c", "image": "istio/examples-helloworld-v1", "readinessProbe": probe}
+    ports = [{"containerPort": PORT}]  # without it a sidecar has no listener there
+    container = {"name": "c", "image": "istio/examples-helloworld-v1", "readinessProbe": probe, "ports": ports}
     template = {"metadata": {"labels": {"app": name, **labels}}, "spec": {"containers": [container]}}
     spec = {"replicas": PODS, "selector": {"matchLabels": {"app": name}}, "template": template}
     return {"metadata": {"name": name}, "spec": spec}
