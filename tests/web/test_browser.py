@@ -203,15 +203,18 @@ async def test_the_first_page_is_light_and_stands_still(
         await page.goto(f"{settings.url}/labs/split", wait_until="load")
         await expect(page.locator("#mesh-summary")).to_contain_text("ready")
         assert 10_000 < sum(sizes) < 100_000
-        shift = await page.evaluate(
+        shift, moved = await page.evaluate(
             """() => new Promise(resolve => {
                 let sum = 0
-                new PerformanceObserver(list => list.getEntries().forEach(entry => { sum += entry.value }))
-                    .observe({type: "layout-shift", buffered: true})
-                requestAnimationFrame(() => requestAnimationFrame(() => resolve(sum)))
+                const moved = []
+                new PerformanceObserver(list => list.getEntries().forEach(entry => {
+                    sum += entry.value
+                    moved.push(...entry.sources.map(source => source.node?.outerHTML?.slice(0, 80)))
+                })).observe({type: "layout-shift", buffered: true})
+                requestAnimationFrame(() => requestAnimationFrame(() => resolve([sum, moved])))
             })"""
         )
-        assert shift < 0.01
+        assert shift < 0.01, moved
 
 
 async def test_every_chapter_of_the_course_is_light(settings: Settings, judge: FakeJudge, chromium: Browser) -> None:
