@@ -233,3 +233,33 @@ async def test_every_chapter_of_the_course_is_light(settings: Settings, judge: F
             await expect(page.locator(".mesh-source")).to_contain_text("Numbers")
             assert sum(sizes) < 100_000, lab
             await page.context.close()
+
+
+WIDER = """() => {
+    const pane = document.querySelector(".chapter").getBoundingClientRect()
+    const scrolls = element => element.closest("pre, table, .diagram") !== null
+    return [...document.querySelectorAll(".chapter *")]
+        .filter(one => one.getBoundingClientRect().width && one.getBoundingClientRect().right > pane.right + 1)
+        .filter(one => !scrolls(one.parentElement))
+        .map(one => `${one.tagName}.${one.className}: ${one.textContent.slice(0, 60)}`)
+}"""
+
+
+async def test_nothing_that_opens_is_wider_than_its_chapter(
+    settings: Settings, judge: FakeJudge, chromium: Browser
+) -> None:
+    """All hints and folds of the whole course, on a desktop and on a phone."""
+    async with served(replace(settings, content=None), judge) as client:
+        labs = re.findall(r'class="step-title"><a href="(/labs/[^"]+)"', (await client.get("/")).text)
+        for width in (1440, 390):
+            page, _ = await opened(chromium, settings.entry_url, width=width)
+            for lab in labs:
+                await page.goto(f"{settings.url}{lab}", wait_until="load")
+                for grade in ("Get a nudge", "Get a direction", "Show the answer"):
+                    buttons = page.get_by_role("button", name=grade)
+                    for left in range(await buttons.count(), 0, -1):
+                        await buttons.first.click()
+                        await expect(buttons).to_have_count(left - 1)
+                await page.evaluate("document.querySelectorAll('.chapter details').forEach(one => { one.open = true })")
+                assert await page.evaluate(WIDER) == [], (lab, width)
+            await page.context.close()

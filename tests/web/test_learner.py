@@ -1,4 +1,4 @@
-"""A learner solves a task of the course only through the page: reads, types in the terminal, uses the editor.
+"""A learner solves a lab of the course only through the page: reads, types, uses the editor, asks for hints.
 
 On a whole embedded cluster, with the real checks.
 """
@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Locator, Page, expect
 from tests.web.samples import free_port
 from tests.web.test_browser import opened
 from tests.web.test_browser_workbench import shown_terminal, type_command
@@ -28,6 +28,10 @@ from meshdojo.web.settings import Settings
 
 pytestmark = pytest.mark.anyio
 
+# A command's answer, and after it the prompt, which names the folder of the lab.
+DONE = re.compile(r"(configured|created|patched|unchanged|condition met|rolled out|deleted\b.*)\s*canary\s+[#$]\s*$")
+# Tasks that say at first what to run: three pods, so that there is something to choose from.
+BEGINS = ("sticky",)
 RULE = """\
 apiVersion: networking.istio.io/v1
 kind: DestinationRule
@@ -79,7 +83,30 @@ async def canary(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Settings]:
         shutil.rmtree(home, ignore_errors=True)
 
 
-async def test_a_learner_solves_a_task_through_the_page_alone(canary: Settings, chromium: Browser) -> None:
+async def run(page: Page, button: Locator) -> None:
+    """Click, and wait for the prompt: beside a command that runs, the next would get a terminal of its own."""
+    await button.click()
+    await expect(shown_terminal(page).locator(".xterm-rows")).to_have_text(DONE, timeout=120_000)
+
+
+async def solve_with_hints(page: Page, name: str) -> None:
+    """Open a task's hints one after another, and run what the last one says; before it, what the task begins with."""
+    begins = page.locator(f".task:has(#state-{name}) .task-body [data-run]")
+    if name in BEGINS:
+        await run(page, begins.first)
+    hints = page.locator(f"#hints-{name}")
+    for opens in ("Get a nudge", "Get a direction", "Show the answer"):
+        await hints.get_by_role("button", name=opens).click()
+    commands = (
+        hints.locator(".hint").nth(2).locator("[data-run]")
+    )  # by name it would be another one once it says "Sent"
+    await expect(commands.first).to_be_visible()
+    for command in await commands.all():
+        await run(page, command)
+    await expect(page.locator(f"#state-{name} .verdict-passed")).to_be_visible(timeout=180_000)
+
+
+async def test_a_learner_solves_a_lab_through_the_page_alone(canary: Settings, chromium: Browser) -> None:
     ready = asyncio.Event()
     server = Server(create_app(canary), ready.set)
     listener = listen(canary.host, canary.port)
@@ -129,6 +156,12 @@ async def test_a_learner_solves_a_task_through_the_page_alone(canary: Settings, 
         await page.locator("#state-canary").scroll_into_view_if_needed()
         FOLDER.mkdir(parents=True, exist_ok=True)
         await page.screenshot(path=FOLDER / "learner.png")  # the picture of the README
+
+        # The others with all the help there is.
+        for name in ("canary", "callers", "promote", "sticky"):
+            await solve_with_hints(page, name)
+        # What was true of the canary is so no more, as the task after it wanted; it stays passed.
+        await expect(page.locator("main")).to_contain_text(re.compile(r"5 of 5\s+tasks passed"))
     finally:
         server.stop()
         async with asyncio.timeout(60):
