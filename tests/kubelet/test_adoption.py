@@ -58,6 +58,13 @@ def pid_of(it: Any, name: str, which: int = 0) -> int:
     return int(process.pid)
 
 
+async def running(it: Any) -> tuple[int, int]:
+    """Start the pod ``web``: the pids of its container and of the zygote."""
+    await it.pod("web", FOREVER)
+    await it.ready("web")
+    return pid_of(it, "web"), it.kubelet.zygote.pid
+
+
 def print_as(pid: int, text: str) -> None:
     """As if the process had printed this."""
     with open(f"/proc/{pid}/fd/1", "w") as output:
@@ -96,9 +103,7 @@ def test_a_container_goes_on_as_it_was(start: Start) -> None:
 def test_it_survives_one_kubelet_after_the_other_and_ends_with_the_last(start: Start) -> None:
     async def scenario() -> None:
         async with start() as it:
-            await it.pod("web", FOREVER)
-            await it.ready("web")
-            pid, zygote = pid_of(it, "web"), it.kubelet.zygote.pid
+            pid, zygote = await running(it)
             for _ in range(3):
                 await it.crash()
                 await it.revive()
@@ -112,9 +117,7 @@ def test_it_survives_one_kubelet_after_the_other_and_ends_with_the_last(start: S
 def test_when_nobody_holds_the_lifeline_any_more_everything_ends(start: Start) -> None:
     async def scenario() -> None:
         async with start() as it:
-            await it.pod("web", FOREVER)
-            await it.ready("web")
-            pid, zygote = pid_of(it, "web"), it.kubelet.zygote.pid
+            pid, zygote = await running(it)
             await it.crash()
             assert there(pid)
             it.lifeline.close()
@@ -377,9 +380,7 @@ def test_a_probe_goes_on_and_what_was_ready_is_until_it_says_otherwise(start: St
 def test_without_the_zygote_the_containers_are_started_again(start: Start) -> None:
     async def scenario() -> None:
         async with start() as it:
-            await it.pod("web", FOREVER)
-            await it.ready("web")
-            pid, zygote = pid_of(it, "web"), it.kubelet.zygote.pid
+            pid, zygote = await running(it)
             await it.crash()
             os.kill(zygote, signal.SIGKILL)
             await eventually(lambda: not there(pid) and not there(zygote))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+import httpx
 import pytest
 from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]
 from playwright.async_api import Browser, ConsoleMessage, Page, expect
@@ -217,11 +218,17 @@ async def test_the_first_page_is_light_and_stands_still(
         assert shift < 0.01, moved
 
 
+async def chapters(client: httpx.AsyncClient) -> list[str]:
+    """The addresses of the course's labs, as its first page names them."""
+    labs: list[str] = re.findall(r'class="step-title"><a href="(/labs/[^"]+)"', (await client.get("/")).text)
+    assert len(labs) >= 7
+    return labs
+
+
 async def test_every_chapter_of_the_course_is_light(settings: Settings, judge: FakeJudge, chromium: Browser) -> None:
     """Before a terminal or the editor is opened: what goes over the wire until the graph is there."""
     async with served(replace(settings, content=None), judge) as client:
-        labs = re.findall(r'class="step-title"><a href="(/labs/[^"]+)"', (await client.get("/")).text)
-        assert len(labs) >= 7
+        labs = await chapters(client)
         for lab in labs:
             page, _ = await opened(chromium, settings.entry_url)
             session = await page.context.new_cdp_session(page)
@@ -250,7 +257,7 @@ async def test_nothing_that_opens_is_wider_than_its_chapter(
 ) -> None:
     """All hints and folds of the whole course, on a desktop and on a phone."""
     async with served(replace(settings, content=None), judge) as client:
-        labs = re.findall(r'class="step-title"><a href="(/labs/[^"]+)"', (await client.get("/")).text)
+        labs = await chapters(client)
         for width in (1440, 390):
             page, _ = await opened(chromium, settings.entry_url, width=width)
             for lab in labs:

@@ -236,9 +236,7 @@ class Reporter:
                 if current is None or current.id != identity:
                     return
                 self._show(replace(self.attendance, membership=current))
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(told.changed.wait(), LOOK_SECONDS)
-                told.take()
+                await _a_while(told)
 
     async def _judge_on(self) -> None:
         """Watch the mesh, and the lab that was opened last if it is the workshop's, as a page would."""

@@ -66,7 +66,7 @@ async def ejected(mesh: Mesh) -> Outcome:
         )
     proxy = await mesh.inside()
     first = await mesh.measure(_ask_staff(LEARNING))
-    saw = f"{first.requests - first.counts.total()} of {first.requests} requests failed"
+    saw = _failed(first)
     if unreached := _other_trouble(first):
         return unreached
     rules = [cluster for cluster in await clusters(mesh, proxy, STAFF) if cluster.outliers is not None]
@@ -94,7 +94,7 @@ async def ejected(mesh: Mesh) -> Outcome:
         again = await mesh.measure(_ask_staff(LEARNING_AGAIN))
         if unreached := _other_trouble(again):
             return unreached
-        saw = f"{again.requests - again.counts.total()} of {again.requests} requests failed"
+        saw = _failed(again)
         out = await _taken_out(mesh, proxy, patience)
     if not out:
         return Fail(
@@ -247,6 +247,10 @@ def _ask_staff(requests: int) -> Request:
 
 def _history(requests: int) -> Request:
     return Request(HISTORY_URL, requests, place="inside", count_by="status", concurrency=requests)
+
+
+def _failed(measured: Measurement) -> str:
+    return f"{measured.requests - measured.counts.total()} of {measured.requests} requests failed"
 
 
 def _other_trouble(measured: Measurement) -> Fail | None:
