@@ -315,7 +315,8 @@ async def _replace_restarted(environment: Environment) -> None:
         for pod in await _pods(environment):
             if any(one["restartCount"] for one in _statuses(pod)):
                 # Gracefully: the object goes after its processes, so no later victim is of a pod that is no more.
-                await client.delete("pods", pod["metadata"]["name"], pod["metadata"]["namespace"], grace_seconds=1)
+                with suppress(StatusError):  # its deployment was quicker
+                    await client.delete("pods", pod["metadata"]["name"], pod["metadata"]["namespace"], grace_seconds=1)
     await healed(environment)
 
 

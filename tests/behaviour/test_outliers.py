@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import pytest
@@ -18,6 +20,7 @@ spec:
   trafficPolicy:
     outlierDetection: {settings}
 """
+Found = TypeVar("Found")
 URL = f"http://server.{NAMESPACE}/"
 CLUSTER = f"outbound|80||{HOST}"
 # Four pods, one of which is asked by chance: 120 requests give it fewer than ten once in ten million times.
@@ -25,6 +28,7 @@ ENOUGH = 120
 # What a pod that is taken out at once may still answer wrongly while the news takes its way between Envoy's threads,
 # which a busy machine draws out. One that is never taken out would spoil fewer than this once in 4,000 times.
 FEW = 15
+PATIENCE_SECONDS = 30.0
 
 
 def apply(world: World, settings: str) -> None:
@@ -47,24 +51,26 @@ def ejected(world: World, source: str = "client") -> int:
     return sum("failed_outlier_check" in host["health_status"] for host in hosts)
 
 
-def settled(world: World, wanted: int) -> int:
-    """`ejected`, once it is what is wanted (the worker tells the main thread), or after some looks."""
-    found = ejected(world)
-    for _ in range(20):
-        if found == wanted:
-            break
-        found = ejected(world)
+def patiently(look: Callable[[], Found], good: Callable[[Found], bool]) -> Found:
+    """What a look finds, once it is good, or after a while."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    while not good(found := look()) and time.monotonic() < until:
+        pass
     return found
 
 
+def settled(world: World, wanted: int) -> int:
+    """`ejected`, once it is what is wanted (a worker tells the main thread), or after a while."""
+    return patiently(lambda: ejected(world), lambda found: found == wanted)
+
+
 def heeded(world: World, headers: dict[str, str], wanted: int) -> list[Answer]:
-    """Twenty answers, once as many fail as is wanted (the main thread tells the workers), or after some looks."""
-    answers = world.many(20, headers=headers)
-    for _ in range(20):
-        if failures(answers) == wanted:
-            break
-        answers = world.many(20, headers=headers)
-    return answers
+    """Twenty answers, once as many fail as is wanted, or after a while.
+
+    Of several pods that are taken out at once the workers hear up to a second later: Envoy's main thread gathers news
+    of health (`update_merge_window`).
+    """
+    return patiently(lambda: world.many(20, headers=headers), lambda found: failures(found) == wanted)
 
 
 def test_a_pod_is_taken_out_after_errors_in_a_row_by_each_caller_itself(world: World) -> None:
@@ -128,12 +134,11 @@ def test_what_was_remembered_goes_with_the_rule(world: World) -> None:
 def test_a_pod_comes_back(world: World) -> None:
     apply(world, "{consecutive5xxErrors: 1, baseEjectionTime: 1s, interval: 0.5s, maxEjectionPercent: 50}")
     world.many(ENOUGH, headers=broken(world))
-    pods = set()
-    for _ in range(100):
-        pods |= {answer.pod for answer in world.many(20)}
-        if len(pods) == 4:
-            break
-    assert len(pods) == 4
+
+    def answering() -> set[str]:
+        return {answer.pod for answer in world.many(40)}
+
+    assert len(patiently(answering, lambda pods: len(pods) == 4)) == 4
 
 
 def test_enough_must_be_left_for_the_rule_to_hold(world: World) -> None:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from meshdojo.web.meanwhile import meanwhile, whole
+from meshdojo.web.meanwhile import meanwhile
 
 pytestmark = pytest.mark.anyio
 
@@ -35,24 +35,3 @@ async def test_what_ended_the_work_is_told() -> None:
     with pytest.raises(ValueError, match="broken"):
         async with meanwhile(work, "work"):
             await failed.wait()
-
-
-async def test_the_whole_is_done_although_its_caller_is_cancelled() -> None:
-    begun, go_on, done = asyncio.Event(), asyncio.Event(), asyncio.Event()
-
-    async def work() -> str:
-        begun.set()
-        await go_on.wait()
-        done.set()
-        return "done"
-
-    caller = asyncio.create_task(whole(work()))
-    await begun.wait()
-    caller.cancel()
-    await asyncio.sleep(0)
-    assert not caller.done()
-    go_on.set()
-    with pytest.raises(asyncio.CancelledError):
-        await caller
-    assert done.is_set()
-    assert await whole(work()) == "done"

@@ -13,7 +13,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
-from sqlalchemy import Connection, NullPool, Table, event, make_url
+from sqlalchemy import URL, Connection, NullPool, Table, make_url
 from sqlalchemy import text as sql
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
@@ -22,16 +22,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from meshdojo.errors import UserError
 from meshdojo.web.bus import Bus, Event, bus_for
 from meshdojo.web.models import Base
+from meshdojo.web.sqlite import DRIVER, WRITES, SQLiteEngine
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-# The execution option of a connection that is going to write.
-WRITES = "meshdojo_writes"
 # Any number that nobody else takes: processes that start together migrate one after the other.
 MIGRATION_LOCK = 0x6D657368
 CONNECTIONS = 10
 # A crowd waits for its turn at the database rather than being sent away.
 WAIT_SECONDS = 120.0
-DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg"}
+DRIVERS = {"sqlite": DRIVER, "postgresql": "postgresql+psycopg"}
 
 
 class DatabaseError(UserError):
@@ -46,39 +45,15 @@ def open_engine(url: str) -> AsyncEngine:
         raise DatabaseError(f"database URL {url!r}: expected sqlite:///FILE or postgresql://USER@HOST/NAME") from None
     if parsed.get_backend_name() not in DRIVERS:
         raise DatabaseError(f"database URL: {parsed.drivername!r} is not supported; allowed are {', '.join(DRIVERS)}")
-    engine = create_async_engine(
-        parsed.set(drivername=DRIVERS[parsed.get_backend_name()]),
-        # None beyond these: one that is opened for a moment costs more than what it is opened for.
-        pool_size=CONNECTIONS,
-        max_overflow=0,
-        pool_timeout=WAIT_SECONDS,
-    )
-    if parsed.get_backend_name() == "sqlite":
-        _prepare_sqlite(engine, foreign_keys=True)
-    return engine
+    # None beyond these: one that is opened for a moment costs more than what it is opened for.
+    pool = {"pool_size": CONNECTIONS, "max_overflow": 0, "pool_timeout": WAIT_SECONDS}
+    return _engine(parsed.set(drivername=DRIVERS[parsed.get_backend_name()]), foreign_keys=True, **pool)
 
 
-def _prepare_sqlite(engine: AsyncEngine, *, foreign_keys: bool) -> None:
-    """WAL: readers never wait for a writer, and an acknowledged write survives the death of the process.
-
-    The driver's own idea of transactions is put away: a writer must say so at its BEGIN, since one that began as a
-    reader is refused when somebody else wrote meanwhile.
-    """
-
-    def on_connect(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        keys = "ON" if foreign_keys else "OFF"
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", f"foreign_keys={keys}", "busy_timeout=10000"):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-
-    def on_begin(connection: Connection) -> None:
-        writes = connection.get_execution_options().get(WRITES, False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-    event.listen(engine.sync_engine, "connect", on_connect)
-    event.listen(engine.sync_engine, "begin", on_begin)
+def _engine(url: URL, *, foreign_keys: bool, **pool: Any) -> AsyncEngine:
+    if url.get_backend_name() == "sqlite":
+        return SQLiteEngine(url, foreign_keys=foreign_keys, **pool)
+    return create_async_engine(url, **pool)
 
 
 @dataclass
@@ -149,9 +124,7 @@ async def migrate(engine: AsyncEngine, revision: str = "head") -> None:
     On a connection of its own: SQLite changes a table by copying and dropping it, and with foreign keys on, dropping
     a table would take with it every row elsewhere that refers to it.
     """
-    own = create_async_engine(engine.url, poolclass=NullPool)
-    if engine.dialect.name == "sqlite":
-        _prepare_sqlite(own, foreign_keys=False)
+    own = _engine(engine.url, foreign_keys=False, poolclass=NullPool)
     try:
         async with own.connect() as connection:
             connection = await connection.execution_options(**{WRITES: True})

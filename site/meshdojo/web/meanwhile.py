@@ -1,4 +1,4 @@
-"""Something that goes on in the background as long as a block lasts, and something that is not broken off."""
+"""Something that goes on in the background as long as a block lasts."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
-
-T = TypeVar("T")
+from typing import Any
 
 
 @asynccontextmanager
@@ -24,16 +22,3 @@ async def meanwhile(work: Callable[[], Coroutine[Any, Any, None]], name: str) ->
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-
-
-async def whole(work: Coroutine[Any, Any, T]) -> T:
-    """The result of `work`, which comes to its end also when the caller is cancelled.
-
-    For what must not be left half done: a question to the database whose thread would answer a loop that is gone.
-    """
-    task = asyncio.create_task(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise

@@ -30,7 +30,6 @@ from meshdojo.web.bus import Subscription
 from meshdojo.web.database import Database
 from meshdojo.web.desks import first_of
 from meshdojo.web.live import Hub
-from meshdojo.web.meanwhile import whole
 from meshdojo.web.memberships import TOPIC, Membership, Memberships
 from meshdojo.web.models import LOCAL_LEARNER
 
@@ -261,7 +260,7 @@ class Reporter:
 
     async def _lab_of(self, membership: Membership) -> str | None:
         """The lab that its owner is at; after a restart the one that they tried last."""
-        lab = self._hub.reading or await whole(self.memberships.last_lab())
+        lab = self._hub.reading or await self.memberships.last_lab()
         return lab if lab in membership.labs else None
 
     async def _listen(self, http: httpx.AsyncClient) -> None:
