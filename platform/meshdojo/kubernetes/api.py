@@ -86,7 +86,7 @@ class Api:
         self.registry = Registry(store, self.catalogue, strategies, self.admission)
         self.deleter = Deleter(self.registry)
         self.crds = crds.CustomResourceDefinitions(store, self.catalogue)
-        self.subresources = Subresources(self)
+        self.subresources = Subresources(self.registry, self.deleter, self.signer)
 
     def use_node(self, node: Transport) -> None:
         """Reach admission webhooks through this node. Before, calling one fails."""

@@ -2,41 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from meshdojo.cluster.client import Object
 from meshdojo.kubernetes import errors
 from meshdojo.kubernetes.auth.reviews import issue_token
+from meshdojo.kubernetes.auth.tokens import TokenSigner
+from meshdojo.kubernetes.deletion import Deleter
 from meshdojo.kubernetes.disruption import healthy_pod, selects
-from meshdojo.kubernetes.registry import Modifier
+from meshdojo.kubernetes.registry import Modifier, Registry
 from meshdojo.kubernetes.requests import DeleteOptions, Options
 from meshdojo.kubernetes.resources import Resource
+from meshdojo.kubernetes.scaling import scale_of, scaled
 from meshdojo.kubernetes.timestamps import now
-
-if TYPE_CHECKING:
-    from meshdojo.kubernetes.api import Api
-
 
 BUDGETS = "poddisruptionbudgets.policy"
 _SEVERAL_BUDGETS = "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."
-_NOT_A_NUMBER = (
-    'Scale in version "v1" cannot be handled as a Scale: json: cannot unmarshal into Go struct field '
-    "ScaleSpec.spec.replicas of type int32"
-)
 
 
 class Subresources:
     """The subresources that are neither the object nor its status."""
 
-    def __init__(self, api: Api) -> None:
-        self._api = api
+    def __init__(self, registry: Registry, deleter: Deleter, signer: TokenSigner) -> None:
+        self._registry = registry
+        self._deleter = deleter
+        self._signer = signer
 
     def get(self, resource: Resource, name: str, namespace: str, subresource: str) -> Object:
         """Raises StatusError 404, 405."""
         if subresource == "scale" and "scale" in resource.subresources:
-            return scale_of(resource, self._api.registry.get(resource, name, namespace))
+            return scale_of(resource, self._registry.get(resource, name, namespace))
         if (resource.storage, subresource) == ("pods", "ephemeralcontainers"):
-            return self._api.registry.get(resource, name, namespace)
+            return self._registry.get(resource, name, namespace)
         raise errors.unknown_resource()
 
     async def update(
@@ -50,13 +45,13 @@ class Subresources:
     ) -> Object:
         """PUT or PATCH. Raises StatusError 404 for a subresource that cannot be written, else as for the object."""
         if subresource == "scale" and "scale" in resource.subresources:
-            change = _scaling(resource, modify)
-            return scale_of(resource, await self._api.registry.update(resource, name, namespace, change, options))
+            change = scaled(resource, modify)
+            return scale_of(resource, await self._registry.update(resource, name, namespace, change, options))
         if subresource == "finalize" and resource.storage == "namespaces":
-            return await self._api.registry.update(resource, name, "", modify, options, subresource="finalize")
+            return await self._registry.update(resource, name, "", modify, options, subresource="finalize")
         if (resource.storage, subresource) == ("pods", "ephemeralcontainers"):
             change = _looking_in(modify)
-            return await self._api.registry.update(resource, name, namespace, change, options, subresource=subresource)
+            return await self._registry.update(resource, name, namespace, change, options, subresource=subresource)
         raise errors.unknown_resource()
 
     async def create(
@@ -69,8 +64,8 @@ class Subresources:
             case "pods", "binding":
                 return await self._bind(resource, name, namespace, obj, options)
             case "serviceaccounts", "token":
-                account = self._api.registry.get(resource, name, namespace)
-                return issue_token(self._api.store, self._api.signer, account, obj)
+                account = self._registry.get(resource, name, namespace)
+                return issue_token(self._registry.store, self._signer, account, obj)
         raise errors.unknown_resource()
 
     async def _evict(self, resource: Resource, name: str, namespace: str, obj: Object, options: Options) -> Object:
@@ -82,8 +77,8 @@ class Subresources:
             preconditions.get("uid"),
             preconditions.get("resourceVersion"),
         )
-        await self._spend_budget(self._api.registry.get(resource, name, namespace), options)
-        await self._api.deleter.delete(resource, name, namespace, delete, options)
+        await self._spend_budget(self._registry.get(resource, name, namespace), options)
+        await self._deleter.delete(resource, name, namespace, delete, options)
         return success()
 
     async def _spend_budget(self, pod: Object, options: Options) -> None:
@@ -94,21 +89,28 @@ class Subresources:
         namespace = pod["metadata"]["namespace"]
         if (pod.get("status") or {}).get("phase") != "Running" or pod["metadata"].get("deletionTimestamp"):
             return
-        budgets = [one for one in self._api.store.list(BUDGETS, namespace) if selects(one, pod)]
+        budgets = [one for one in self._registry.store.list(BUDGETS, namespace) if selects(one, pod)]
         if len(budgets) > 1:
             raise errors.StatusError(500, "", _SEVERAL_BUDGETS)
         if not budgets or _may_go_unhealthy(budgets[0], pod):
             return
         spent = _spent(budgets[0], pod["metadata"]["name"])
         if not options.dry_run:
-            name = budgets[0]["metadata"]["name"]
-            await self._api.update(BUDGETS, spent, namespace, subresource="status", name=name)
+            await self._store_budget(spent)
+
+    async def _store_budget(self, budget: Object) -> None:
+        resource = self._registry.catalogue.by_name(BUDGETS)
+        assert resource is not None
+        metadata = budget["metadata"]
+        await self._registry.update(
+            resource, metadata["name"], metadata["namespace"], lambda _: budget, Options(), subresource="status"
+        )
 
     async def _bind(self, resource: Resource, name: str, namespace: str, obj: Object, options: Options) -> Object:
         node = _struct(obj, "Binding", "target").get("name")
         if not node:
             raise errors.bad_request("target.name: Required value")
-        await self._api.registry.update(
+        await self._registry.update(
             resource, name, namespace, lambda pod: _bound(resource, pod, node), options, subresource="binding"
         )
         return success(201)
@@ -163,55 +165,6 @@ def _bound(resource: Resource, pod: Object, node: str) -> Object:
         "spec": {**pod["spec"], "nodeName": node},
         "status": {**status, "conditions": [*others, scheduled]},
     }
-
-
-def scale_of(resource: Resource, obj: Object) -> Object:
-    """The autoscaling/v1 Scale of a workload."""
-    metadata = obj["metadata"]
-    kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
-    status: dict[str, Any] = {"replicas": obj.get("status", {}).get("replicas", 0)}
-    selector = _selector_text(obj["spec"].get("selector") or {})
-    if selector:
-        status["selector"] = selector
-    return {
-        "kind": "Scale",
-        "apiVersion": "autoscaling/v1",
-        "metadata": {field: metadata[field] for field in kept if field in metadata},
-        "spec": {"replicas": obj["spec"].get("replicas", 1)},
-        "status": status,
-    }
-
-
-def _selector_text(selector: Object) -> str:
-    """A LabelSelector as a string; keys sorted as the real one prints them."""
-    terms = [f"{key}={value}" for key, value in (selector.get("matchLabels") or {}).items()]
-    for expression in selector.get("matchExpressions") or []:
-        values = ",".join(sorted(expression.get("values") or []))
-        match expression["operator"]:
-            case "In":
-                terms.append(f"{expression['key']} in ({values})")
-            case "NotIn":
-                terms.append(f"{expression['key']} notin ({values})")
-            case "Exists":
-                terms.append(expression["key"])
-            case _:
-                terms.append(f"!{expression['key']}")
-    return ",".join(sorted(terms))
-
-
-def _scaling(resource: Resource, modify: Modifier) -> Modifier:
-    def change(current: Object) -> Object:
-        scale = modify(scale_of(resource, current))
-        metadata = dict(current["metadata"])
-        revision = (scale.get("metadata") or {}).get("resourceVersion")
-        if revision and revision != metadata["resourceVersion"]:
-            raise errors.conflict(resource, metadata["name"])
-        replicas = (scale.get("spec") or {}).get("replicas", 0)
-        if not isinstance(replicas, int) or isinstance(replicas, bool):
-            raise errors.bad_request(_NOT_A_NUMBER)
-        return {**current, "metadata": metadata, "spec": {**current["spec"], "replicas": replicas}}
-
-    return change
 
 
 def _looking_in(modify: Modifier) -> Modifier:

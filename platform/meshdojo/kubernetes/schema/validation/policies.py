@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,6 +25,12 @@ _OPERATIONS = ("*", "CONNECT", "CREATE", "DELETE", "UPDATE")
 _TYPES = ("array", "boolean", "integer", "number", "object", "string")
 _LONGEST_TIMEOUT = 30
 _REVIEW_VERSIONS = ("v1", "v1beta1")
+_SCALE_PATHS = {
+    "specReplicasPath": (".spec",),
+    "statusReplicasPath": (".status",),
+    "labelSelectorPath": (".spec", ".status"),
+}
+_SIMPLE_PATH = re.compile(r"(\.[A-Za-z0-9_-]+)+")
 _ONE_STORAGE = "must have exactly one version marked as storage version"
 
 
@@ -233,6 +240,24 @@ def _check_versions(given: list[Object] | None) -> Iterator[FieldError]:
             yield FieldError.required(f"spec.versions[{index}].schema.openAPIV3Schema")
         else:
             yield from _check_schema(f"{path}.openAPIV3Schema", schema, root=True)
+        where = "spec" if len(versions) == 1 else f"spec.versions[{index}]"
+        scale = (version.get("subresources") or {}).get("scale")
+        if scale is not None:
+            yield from _check_scale(f"{where}.subresources.scale", scale)
+
+
+def _check_scale(path: str, scale: Object) -> Iterator[FieldError]:
+    """Source: apiextensions-apiserver ValidateCustomResourceDefinitionSubresources."""
+    for field, roots in _SCALE_PATHS.items():
+        value = scale.get(field) or ""
+        if not value and field != "labelSelectorPath":
+            yield FieldError.required(f"{path}.{field}")
+        elif value and not (value.startswith(tuple(f"{root}." for root in roots)) and _SIMPLE_PATH.fullmatch(value)):
+            yield FieldError.invalid(f"{path}.{field}", value, f"should be a json path under {_either(roots)}")
+
+
+def _either(roots: tuple[str, ...]) -> str:
+    return roots[0] if len(roots) == 1 else f"either {' or '.join(roots)}"
 
 
 def _version_text(version: Object) -> str:
