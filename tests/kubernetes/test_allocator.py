@@ -46,3 +46,22 @@ def test_what_a_deleted_service_had_can_be_asked_for_again() -> None:
 
     assert "already allocated" in taken
     assert allocator.problem_with_address(address) == ""
+
+
+def test_what_a_service_gives_up_is_free_and_what_two_ports_share_is_taken_until_both_are_gone() -> None:
+    store = Store()
+    store.put("services", service("stored", clusterIP="127.200.1.1", ports=[{"nodePort": 30001}]), None)
+    allocator = Allocator(store, Block(0))
+    both = [{"nodePort": 30002, "protocol": "TCP"}, {"nodePort": 30002, "protocol": "UDP"}]
+    shared = store.put("services", service("shared", ports=both), None)
+
+    def taken() -> list[int]:
+        return [port for port in (30001, 30002, 30003) if allocator.problem_with_port(port)]
+
+    assert taken() == [30001, 30002]
+    shared = store.put("services", service("shared", ports=both[:1]), shared)
+    assert taken() == [30001, 30002]
+    shared = store.put("services", service("shared", ports=[{"nodePort": 30003}]), shared)
+    assert taken() == [30001, 30003]
+    store.remove("services", shared)
+    assert taken() == [30001]
