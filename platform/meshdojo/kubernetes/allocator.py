@@ -57,7 +57,7 @@ class Allocator:
         """A free cluster IP. Raises Exhausted."""
         network = self.block.services
         choices = range(_RESERVED_ADDRESSES, network.num_addresses - 1)
-        address = self._pick((str(network[choice]) for choice in _shuffled(choices)))
+        address = self._pick(str(network[choice]) for choice in _shuffled(choices))
         return str(address)
 
     def node_port(self) -> int:

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from meshdojo.cluster.client import Object
 from meshdojo.kubernetes.errors import FieldError
+from meshdojo.kubernetes.schema import patterns
+from meshdojo.kubernetes.schema.expressions import CANCELLED, Budget, evaluate
 from meshdojo.kubernetes.schema.structural import Schema, type_of
 
 _ABSENT = object()
+_NO_OVERLOAD = "no such overload"
+_OUT_OF_BUDGET = "validation failed due to running out of cost budget, no further validation rules will be run"
 _REASONS = {"FieldValueInvalid", "FieldValueForbidden", "FieldValueRequired", "FieldValueDuplicate"}
 _CONVERSIONS = {
     "duration": "type conversion error from 'string' to 'google.protobuf.Duration'",
@@ -30,19 +33,31 @@ def check_rules(schema: Schema, value: Any, old: Any = _ABSENT, path: str = "") 
     """The rules of `schema` and below that `value` breaks. `old` is the stored value, when there is one.
 
     Rules that mention oldSelf only run where there is an old value. Elements of lists have one only in lists of type
-    map (by key).
+    map (by key). All rules together have one budget; where it ends, the rest is not evaluated.
     """
+    yield from _check(schema, value, old, path, Budget())
+
+
+def _check(schema: Schema, value: Any, old: Any, path: str, budget: Budget) -> Iterator[FieldError]:
     for rule in schema.get("x-kubernetes-validations") or ():
-        failure = _check_rule(rule, value, old, path)
-        if failure is not None:
-            yield failure
+        yield from _check_rule(rule, value, old, path, budget)
+        if budget.broken_off or budget.exceeded:
+            return
+    for below, item, was, where in _children(schema, value, old, path):
+        yield from _check(below, item, was, where, budget)
+        if budget.broken_off or budget.exceeded:
+            return
+
+
+def _children(schema: Schema, value: Any, old: Any, path: str) -> Iterator[tuple[Schema, Any, Any, str]]:
+    """(schema, value, old value, path) of everything directly in `value` that the schema knows."""
     if isinstance(value, dict):
-        yield from _check_properties(schema, value, old, path)
+        yield from _properties(schema, value, old, path)
     elif isinstance(value, list) and isinstance(schema.get("items"), dict):
         before = _keyed(schema, old)
         for index, item in enumerate(value):
             was = before.get(_key(schema, item), _ABSENT) if before else _ABSENT
-            yield from check_rules(schema["items"], item, was, f"{path}[{index}]")
+            yield schema["items"], item, was, f"{path}[{index}]"
 
 
 def has_rules(schema: Schema) -> bool:
@@ -53,14 +68,14 @@ def has_rules(schema: Schema) -> bool:
     return any(isinstance(child, dict) and has_rules(child) for child in below)
 
 
-def _check_properties(schema: Schema, value: Object, old: Any, path: str) -> Iterator[FieldError]:
+def _properties(schema: Schema, value: Object, old: Any, path: str) -> Iterator[tuple[Schema, Any, Any, str]]:
     properties = schema.get("properties") or {}
     additional = schema.get("additionalProperties")
     for name, item in value.items():
         below = properties.get(name, additional)
         if isinstance(below, dict):
             was = old.get(name, _ABSENT) if isinstance(old, dict) else _ABSENT
-            yield from check_rules(below, item, was, f"{path}.{name}" if path else name)
+            yield below, item, was, f"{path}.{name}" if path else name
 
 
 def _keyed(schema: Schema, old: Any) -> dict[Any, Any]:
@@ -74,19 +89,37 @@ def _key(schema: Schema, item: Any) -> tuple[str, ...]:
     return tuple(str(item.get(key)) for key in keys) if isinstance(item, dict) else ()
 
 
-def _check_rule(rule: dict[str, Any], value: Any, old: Any, path: str) -> FieldError | None:
+def _check_rule(rule: dict[str, Any], value: Any, old: Any, path: str, budget: Budget) -> Iterator[FieldError]:
     text = rule["rule"]
     variables = {"self": value}
     if re.search(r"\boldSelf\b", text):
         if old is _ABSENT:
-            return None
+            return
         variables["oldSelf"] = old
     try:
-        holds = compile_rule(text).execute(_context(variables))
+        holds = evaluate(text, variables, _FUNCTIONS, budget)
     except Exception as error:
         # The engine raises many kinds of exceptions; each means that the rule could not be evaluated.
-        return _failure(rule, value, path, f"{_words(error, text)} evaluating rule: {_message(rule, variables)}")
-    return None if holds is True else _failure(rule, value, path, _message(rule, variables))
+        yield FieldError.invalid(path, type_of(value), _why_not(error, rule, budget))
+        return
+    if budget.exceeded:
+        yield FieldError.invalid(path, type_of(value), _OUT_OF_BUDGET)
+    elif holds is not True:
+        yield _failure(rule, value, path, _message(rule, variables, budget))
+
+
+def _why_not(error: Exception, rule: dict[str, Any], budget: Budget) -> str:
+    """Why a rule was not evaluated. Source: apiextensions-apiserver pkg/apiserver/schema/cel/validation.go."""
+    shown = str(rule.get("message") or rule["rule"]).strip()
+    if budget.broken_off:
+        return (
+            f"'{CANCELLED}': no further validation rules will be run due to call cost exceeds limit for rule: {shown}"
+        )
+    words = _words(error, rule["rule"])
+    if words == _NO_OVERLOAD:
+        signature = "call arguments did not match a supported operator, function or macro signature"
+        return f"'{words}': {signature} for rule: {shown}"
+    return f"{words} evaluating rule: {shown}"
 
 
 def _failure(rule: dict[str, Any], value: Any, path: str, words: str) -> FieldError:
@@ -101,14 +134,18 @@ def _failure(rule: dict[str, Any], value: Any, path: str, words: str) -> FieldEr
     return FieldError.invalid(field, type_of(value), words)
 
 
-def _message(rule: dict[str, Any], variables: dict[str, Any]) -> str:
+def _message(rule: dict[str, Any], variables: dict[str, Any], budget: Budget) -> str:
     expression = rule.get("messageExpression")
     if expression:
         try:
-            return str(compile_rule(expression).execute(_context(variables)))
+            found = evaluate(expression, variables, _FUNCTIONS, budget)
         except Exception:
             # As the real server does: the static message is used when the expression fails.
-            return str(rule.get("message") or f"failed rule: {rule['rule']}")
+            budget.broken_off = False
+        else:
+            # Nor is a message of no words or of several lines one.
+            if isinstance(found, str) and found.strip() and "\n" not in found:
+                return found.strip()
     return str(rule.get("message") or f"failed rule: {rule['rule'].strip()}")
 
 
@@ -118,24 +155,7 @@ def _words(error: Exception, text: str) -> str:
     failed = re.search(r"Function '(\w+)' error", str(error))
     if failed and failed[1] in _CONVERSIONS:
         return _CONVERSIONS[failed[1]]
-    return "no such overload" if isinstance(error, TypeError) else str(error).splitlines()[0]
-
-
-@lru_cache(maxsize=4096)
-def compile_rule(text: str) -> Any:
-    """The rule's program. Raises ValueError for a rule that cannot be read."""
-    # The module itself: the package's __init__ is overwritten by xds-protos, which also installs a package named cel.
-    from cel import cel
-
-    return cel.compile(text)
-
-
-def _context(variables: dict[str, Any]) -> Any:
-    from cel import cel, stdlib
-
-    context = cel.Context(variables=variables, functions=_FUNCTIONS)
-    stdlib.add_stdlib_to_context(context)
-    return context
+    return _NO_OVERLOAD if isinstance(error, TypeError) else str(error).splitlines()[0]
 
 
 # Kubernetes' own CEL functions: https://kubernetes.io/docs/reference/using-api/cel/#cel-options-language-features-and-libraries
@@ -163,8 +183,14 @@ def _parse_url(text: str) -> SplitResult | None:
 
 
 def _find(text: str, pattern: str) -> str:
-    found = re.search(pattern, text)
+    # Python's own engine may try for ever to find what is not there; the other one says at once that it is not.
+    found = re.search(pattern, text) if patterns.matches(pattern, text) else None
     return found[0] if found else ""
+
+
+def _find_all(text: str, pattern: str) -> list[str]:
+    found = re.finditer(pattern, text) if patterns.matches(pattern, text) else ()
+    return [match[0] for match in found]
 
 
 def _part(name: str) -> Callable[[dict[str, Any]], Any]:
@@ -179,6 +205,6 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "getHostname": _part("hostname"),
     "getEscapedPath": _part("path"),
     "find": _find,
-    "findAll": lambda text, pattern: re.findall(pattern, text),
+    "findAll": _find_all,
     "isSorted": lambda items: all(a <= b for a, b in pairwise(items)),
 }

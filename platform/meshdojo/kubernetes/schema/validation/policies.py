@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from meshdojo.cluster.client import Object
 from meshdojo.kubernetes.errors import FieldError
 from meshdojo.kubernetes.schema import patterns
-from meshdojo.kubernetes.schema.rules import compile_rule
+from meshdojo.kubernetes.schema.expressions import compiled
 from meshdojo.kubernetes.schema.validation import names
 from meshdojo.kubernetes.schema.validation.basics import (
     check_choice,
@@ -289,17 +289,17 @@ def _check_schema(path: str, schema: Object, *, root: bool = False) -> Iterator[
         where = "at the root" if root else ("for specified array items" if path.endswith("items") else "")
         yield FieldError.required(f"{path}.type", f"must not be empty {where or 'for specified object fields'}")
     for index, rule in enumerate(schema.get("x-kubernetes-validations") or ()):
-        yield from _check_rule_compiles(f"{path}.x-kubernetes-validations[{index}].rule", rule)
+        yield from _check_rule_compiles(f"{path}.x-kubernetes-validations[{index}]", rule)
 
 
 def _check_rule_compiles(path: str, rule: dict[str, Any]) -> Iterator[FieldError]:
-    text = rule.get("rule", "")
-    try:
-        compile_rule(text)
-    except ValueError as error:
-        _, _, reason = str(error).partition("': ")
-        shown = {go: rule.get(go[0].lower() + go[1:], "") for go in ("Rule", "Message", "MessageExpression")}
-        shown |= {"Reason": rule.get("reason"), "FieldPath": rule.get("fieldPath", ""), "OptionalOldSelf": None}
-        pointed = reason.replace("\n|", "\n |")
-        words = f"Invalid value: {go_struct(shown)}: compilation failed: {pointed}"
-        yield FieldError(path, "FieldValueInvalid", words)
+    for field, words in (("rule", "compilation failed"), ("messageExpression", "messageExpression compilation failed")):
+        try:
+            compiled(rule.get(field) or "''")
+        except ValueError as error:
+            _, _, reason = str(error).partition("': ")
+            shown = {go: rule.get(go[0].lower() + go[1:], "") for go in ("Rule", "Message", "MessageExpression")}
+            shown |= {"Reason": rule.get("reason"), "FieldPath": rule.get("fieldPath", ""), "OptionalOldSelf": None}
+            pointed = reason.replace("\n|", "\n |")
+            problem = f"Invalid value: {go_struct(shown)}: {words}: {pointed}"
+            yield FieldError(f"{path}.{field}", "FieldValueInvalid", problem)
