@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
+from meshdojo.kubernetes.api import Api
+from meshdojo.kubernetes.errors import StatusError
 from meshdojo.kubernetes.schema.expressions import CALL_LIMIT, Budget, compiled, evaluate
 from meshdojo.kubernetes.schema.rules import check_rules
 
@@ -104,3 +107,33 @@ def test_a_pattern_that_python_would_try_for_ever_is_answered_at_once() -> None:
     schema = {"x-kubernetes-validations": [{"rule": "self.find('(a+)+$') == ''"}]}
 
     assert list(check_rules(schema, "a" * 60 + "!", path="spec")) == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "field", "words"),
+    [
+        ({}, "rule", "Required value: rule is not specified"),
+        ({"rule": "  "}, "rule", "Required value: rule is not specified"),
+        ({"rule": "self >"}, "rule", "compilation failed: "),
+        ({"rule": "true", "messageExpression": "'a' +"}, "messageExpression", "messageExpression compilation failed: "),
+        (
+            {"rule": "+".join(["1"] * 300)},
+            "rule",
+            "compilation failed: ERROR: <input>:-1:0: expression recursion limit",
+        ),
+    ],
+    ids=["none", "blank", "unreadable", "unreadable message", "too deep"],
+)
+def test_a_definition_with_such_a_rule_is_refused(api: Api, rule: dict[str, str], field: str, words: str) -> None:
+    schema = {"type": "object", "x-kubernetes-validations": [rule]}
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    names = {"plural": "boats", "kind": "Boat"}
+    spec = {"group": "example.com", "scope": "Namespaced", "names": names, "versions": [version]}
+
+    definition = {"metadata": {"name": "boats.example.com"}, "spec": spec}
+
+    with pytest.raises(StatusError) as caught:
+        asyncio.run(api.create("customresourcedefinitions.apiextensions.k8s.io", definition))
+
+    assert f"spec.validation.openAPIV3Schema.x-kubernetes-validations[0].{field}: " in caught.value.message
+    assert words in caught.value.message

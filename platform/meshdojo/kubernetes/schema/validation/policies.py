@@ -293,9 +293,11 @@ def _check_schema(path: str, schema: Object, *, root: bool = False) -> Iterator[
 
 
 def _check_rule_compiles(path: str, rule: dict[str, Any]) -> Iterator[FieldError]:
+    if not (rule.get("rule") or "").strip():
+        yield FieldError.required(f"{path}.rule", "rule is not specified")
     for field, words in (("rule", "compilation failed"), ("messageExpression", "messageExpression compilation failed")):
         try:
-            compiled(rule.get(field) or "''")
+            compiled(rule.get(field) or "true")
         except ValueError as error:
             _, _, reason = str(error).partition("': ")
             shown = {go: rule.get(go[0].lower() + go[1:], "") for go in ("Rule", "Message", "MessageExpression")}
