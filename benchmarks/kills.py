@@ -1,10 +1,10 @@
 """``python -m benchmarks.kills [--kills 500]``: kill -9 of any process at any moment.
 
 A client writes without a pause; whatever was acknowledged must be there at the end, with its last value. Victims are
-drawn by chance among kinds, then among processes: the cluster process, its keeper, the zygote, the node proxy, and in
-pods istiod, Envoys and apps, some with a sidecar. Nobody helps: what heals is the environment itself. Measured is how
-long it takes from a kill until the API answers and every pod is ready again; a pod whose container was killed is
-replaced afterwards, since a second kill of the same one is answered with Kubernetes' own back-off.
+drawn by chance among kinds, then among processes: the cluster process, its keeper, the zygote, its standby, the node
+proxy, and in pods istiod, Envoys and apps, some with a sidecar. Nobody helps: what heals is the environment itself.
+Measured is how long it takes from a kill until the API answers and every pod is ready again; a pod whose container was
+killed is replaced afterwards, since a second kill of the same one is answered with Kubernetes' own back-off.
 
 The end of the cluster process must not touch the pods: requests go to all of them meanwhile, none of their containers
 may have been started again, and it has healed only when a command runs in each of them.
@@ -35,7 +35,7 @@ from meshdojo.cluster.http import HTTPClient
 from meshdojo.embedded import installation, keeping, lifecycle
 from meshdojo.embedded.environment import Environment
 from meshdojo.embedded.processes import ProcessName
-from meshdojo.kubelet.processes import PROCESSES, zygote_of
+from meshdojo.kubelet.processes import PROCESSES, standby_file, zygote_of
 from meshdojo.network import mapped_port
 
 NAMESPACE = "default"
@@ -140,6 +140,7 @@ def victims(environment: Environment) -> dict[str, list[int]]:
 # Part of a command line -> kind; the first that fits.
 _KINDS = {
     "meshdojo.kubelet.nodeproxy": "node proxy",
+    "meshdojo.kubelet.zygote": "standby",
     "samples.helloworld": "app",
     "meshdojo.istio.pilot": "istiod",
     "envoy": "Envoy",
@@ -261,10 +262,11 @@ async def _commands_run(environment: Environment) -> None:
 async def _recovered(
     environment: Environment, kind: str, keeper: ProcessName | None, before: set[tuple[str, str, int]]
 ) -> None:
-    if kind == "keeper":
-        while keeping.keeper_of(environment) in (None, keeper):  # noqa: ASYNC110 - another process changes it
-            await asyncio.sleep(0.005)
-    if kind not in ("keeper", "node proxy"):
+    while kind == "keeper" and keeping.keeper_of(environment) in (None, keeper):  # noqa: ASYNC110 - see below
+        await asyncio.sleep(0.005)
+    while kind == "standby" and zygote_of(standby_file(environment.run / PROCESSES)) is None:  # noqa: ASYNC110
+        await asyncio.sleep(0.005)  # other processes change it
+    if kind not in ("keeper", "node proxy", "standby"):
         await _noticed(environment, before, everywhere=kind == "zygote")
     await healed(environment)
 
@@ -291,7 +293,9 @@ async def _pods(environment: Environment) -> list[Object]:
 
 
 async def _own_pods(environment: Environment) -> list[Object]:
-    return [pod for pod in await _pods(environment) if pod["metadata"]["namespace"] == NAMESPACE]
+    """Ours, without those that are about to go."""
+    found = [pod for pod in await _pods(environment) if pod["metadata"]["namespace"] == NAMESPACE]
+    return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
 
 
 def _statuses(pod: Object) -> list[Object]:

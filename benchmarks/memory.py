@@ -15,6 +15,7 @@ from meshdojo.backends.base import Backend
 from meshdojo.backends.embedded import EmbeddedBackend
 from meshdojo.backends.kind import KindBackend
 from meshdojo.embedded import lifecycle
+from meshdojo.kubelet.processes import PROCESSES, zygote_of
 
 
 def environment_megabytes(backend: Backend) -> float:
@@ -24,8 +25,9 @@ def environment_megabytes(backend: Backend) -> float:
 
 def _processes(backend: Backend) -> list[int]:
     if isinstance(backend, EmbeddedBackend):
-        main = psutil.Process(lifecycle.require(backend.instance).pid)
-        return [main.pid, *(child.pid for child in main.children(recursive=True))]
+        # After a take-over the zygote is no child of the cluster process.
+        roots = {lifecycle.require(backend.instance).pid, zygote_of(backend.instance.run / PROCESSES)}
+        return list({pid for root in roots if root for pid in _with_descendants(root)})
     if isinstance(backend, KindBackend):
         listed = subprocess.run(
             ["docker", "top", f"{backend.cluster}-control-plane", "-eo", "pid"],
@@ -33,9 +35,12 @@ def _processes(backend: Backend) -> list[int]:
             text=True,
             check=True,
         )
-        top = int(listed.stdout.split()[1])
-        return [top, *(child.pid for child in psutil.Process(top).children(recursive=True))]
+        return _with_descendants(int(listed.stdout.split()[1]))
     raise TypeError(f"do not know the processes of {backend.name}")
+
+
+def _with_descendants(pid: int) -> list[int]:
+    return [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
 
 
 def _pss(pid: int) -> int:

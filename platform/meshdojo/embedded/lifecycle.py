@@ -24,7 +24,7 @@ from meshdojo.embedded import directories, keeping
 from meshdojo.embedded.environment import Environment
 from meshdojo.embedded.errors import NotRunning, StartFailed
 from meshdojo.embedded.processes import ProcessName
-from meshdojo.kubelet.processes import PROCESSES, kill_leftovers
+from meshdojo.kubelet.processes import PROCESSES, kill_all_leftovers
 
 Report = Callable[[str], None]
 # A keeper that has not started a dead cluster process again by then never will.
@@ -64,7 +64,7 @@ def stop(environment: Environment) -> bool:
         process.end()
         environment.process_file.unlink(missing_ok=True)
     # Where the two could not do it themselves: what lived by them ends now, and not in a moment.
-    kill_leftovers(environment.run / PROCESSES)
+    kill_all_leftovers(environment.run / PROCESSES)
     return process is not None
 
 

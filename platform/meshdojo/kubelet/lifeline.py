@@ -15,12 +15,16 @@ from meshdojo.kubelet import frames
 
 
 class Lifeline:
-    """Both ends: `near` is held, `far` is for zygotes, which come and go. `inherited`: one may be there already."""
+    """Both ends: `near` is held, `far` is for zygotes, which come and go.
+
+    `inherited`: it was an earlier process' before. `used`: a zygote, or its standby, may be there.
+    """
 
     def __init__(self, near: socket.socket, far: socket.socket, *, inherited: bool) -> None:
         self.near = near
         self.far = far
         self.inherited = inherited
+        self.used = inherited
 
     @classmethod
     def make(cls) -> Lifeline:

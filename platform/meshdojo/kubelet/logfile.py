@@ -50,6 +50,10 @@ class LogFile:
         for stream, rest in self._rest.items():
             if rest:
                 self._append(stream, [rest], b"F")
+        self.drop()
+
+    def drop(self) -> None:
+        """Nothing more comes from here: in a copy of the process."""
         self._rest = {"stdout": b"", "stderr": b""}
         self._file.close()
 

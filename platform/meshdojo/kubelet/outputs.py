@@ -115,6 +115,17 @@ class Output:
         self._log = None
         self.deafen()
 
+    def drop(self) -> None:
+        """In a copy of the process: close what is open, and take nothing."""
+        if self._log is None:
+            return
+        for descriptor in self._streams:
+            os.close(descriptor)
+        self._streams.clear()
+        self._log.drop()
+        self._log = None
+        self.deafen()
+
     def _take(self, stream: str, data: bytes) -> None:
         assert self._log is not None
         self._log.take(stream, data)

@@ -61,6 +61,11 @@ class ProcessFile:
             self._lines += 1
 
 
+def standby_file(path: Path) -> Path:
+    """The file beside a `ProcessFile` that lists, in the same form, the zygote's standby."""
+    return path.with_name(f"{path.name}.standby")
+
+
 def zygote_of(path: Path) -> int | None:
     """The pid of the zygote that a `ProcessFile` is about, if it lives."""
     try:
@@ -68,6 +73,11 @@ def zygote_of(path: Path) -> int | None:
         return None if pid is None or is_zombie(pid) else pid
     except (OSError, ValueError, IndexError):
         return None
+
+
+def kill_all_leftovers(path: Path) -> list[int]:
+    """As `kill_leftovers`, of a zygote and its standby; that one first, lest it take the other's place."""
+    return kill_leftovers(standby_file(path)) + kill_leftovers(path)
 
 
 def kill_leftovers(path: Path) -> list[int]:

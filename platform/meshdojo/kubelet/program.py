@@ -46,8 +46,7 @@ def run(request: dict[str, Any], descriptors: list[int]) -> int:
     program = programs.parse(argv) if programs.is_python(argv[0]) else None
     if program is None:
         return _execute(argv, environment)
-    _name(argv, request.get("title", ""))
-    _show_environment(environment)
+    show(argv, environment, request.get("title", ""))
     # Python's own behaviour: an interrupt is an exception, writing to a closed pipe an error.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
@@ -86,8 +85,13 @@ def _execute(argv: list[str], environment: dict[str, str]) -> int:
         return 126
 
 
+def show(argv: list[str], environment: dict[str, str], title: str = "") -> None:
+    """Be seen in ``ps`` and ``top`` as this program. `os.environ` has been made anew (see `_show_environment`)."""
+    _name(argv, title)
+    _show_environment(environment)
+
+
 def _name(argv: list[str], title: str) -> None:
-    """Show the program in ``ps`` and ``top``, in place of the zygote's command line."""
     with contextlib.suppress(Exception):
         _LIBC.prctl(_PR_SET_NAME, (title or os.path.basename(argv[-1])).encode()[:15], 0, 0, 0)
         fields = Path("/proc/self/stat").read_bytes().rpartition(b") ")[2].split()

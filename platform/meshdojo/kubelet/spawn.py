@@ -24,7 +24,15 @@ from typing import Any
 
 from meshdojo.kubelet import frames
 from meshdojo.kubelet.lifeline import Lifeline
-from meshdojo.kubelet.processes import MARK, is_zombie, kill_leftovers, start_time, zygote_of
+from meshdojo.kubelet.processes import (
+    MARK,
+    is_zombie,
+    kill_all_leftovers,
+    kill_leftovers,
+    standby_file,
+    start_time,
+    zygote_of,
+)
 
 log = logging.getLogger(__name__)
 
@@ -145,8 +153,50 @@ class _Process:
             time.sleep(_LOOK_SECONDS)
         return True
 
+    def answers(self, ours: socket.socket) -> bool:
+        """Wait for the first of its answer; False when it ends meanwhile, or does not answer."""
+        deadline = time.monotonic() + TAKE_OVER_SECONDS
+        while not frames.ready(ours, _LOOK_SECONDS):
+            if time.monotonic() > deadline or not self._there():
+                return False
+        return True
+
     def _there(self) -> bool:
         return start_time(self.pid) == self._started and not is_zombie(self.pid)
+
+
+@dataclass
+class _Estate:
+    """What a zygote has kept for a kubelet to come: descriptors by their names, and containers."""
+
+    descriptors: dict[str, int] = field(default_factory=dict)
+    survivors: dict[str, Survivor] = field(default_factory=dict)
+
+    def read(self, control: socket.socket) -> bool:
+        """Read its list; False when it ends in the middle, or speaks another protocol."""
+        while (received := frames.receive(control)) is not None:
+            message, descriptors = received
+            match message:
+                case {"kept": name}:
+                    self.descriptors[name] = descriptors[0]
+                case {"found": container}:
+                    self.survivors[container] = Survivor(
+                        container,
+                        message["pid"],
+                        message["note"],
+                        message["status"],
+                        message["ended"],
+                        descriptors[0] if descriptors else -1,
+                    )
+                case {"listed": protocol}:
+                    return bool(protocol == frames.PROTOCOL)
+        return False
+
+    def close(self) -> None:
+        """It is of no use."""
+        for descriptor in (*self.descriptors.values(), *(one.input for one in self.survivors.values())):
+            if descriptor >= 0:
+                os.close(descriptor)
 
 
 class Zygote:
@@ -154,8 +204,8 @@ class Zygote:
 
     `later` are some that it imports when there is nothing to do.
 
-    `died` is called when the zygote process itself ends unasked. With an inherited `lifeline` a zygote may be there
-    already: it is taken over, and `survivors` are the containers that it has.
+    `died` is called when the zygote process itself ends unasked; `start` then lets its standby go on. With an inherited
+    `lifeline` a zygote may be there already: it is taken over, and `survivors` are the containers that it has.
     """
 
     def __init__(
@@ -201,9 +251,10 @@ class Zygote:
         if self._lifeline is None:
             self._lifeline = Lifeline.make()
         loop = asyncio.get_running_loop()
-        inherited = await asyncio.to_thread(self._take_over) if self._lifeline.inherited else None
-        self.taken_over = inherited is not None
-        ours = inherited or self._replace(self._lifeline)
+        found = await asyncio.to_thread(self._take_over, self._lifeline) if self._lifeline.used else None
+        self.taken_over = found is not None
+        found = found or await asyncio.to_thread(self._go_on, self._lifeline)
+        ours = found or self._begin(self._lifeline)
         ours.setblocking(False)
         self._control = ours
         self._stopped = False
@@ -216,74 +267,58 @@ class Zygote:
                 self.request({"keep": name}, [os.dup(descriptor)])
         self._up.set()
 
-    def _take_over(self) -> socket.socket | None:
+    def _take_over(self, line: Lifeline) -> socket.socket | None:
         """Call the zygote that is there: our end of its control socket, None when there is none, or no answer."""
-        assert self._lifeline is not None
-        pid = zygote_of(self._process_file)
+        found = self._call(line, self._process_file)
+        if found is None:
+            return None
+        control, kept = found
+        self._kept = kept.descriptors
+        self.survivors = kept.survivors
+        log.info("took over the zygote %s with %d containers", self.pid, len(self.survivors))
+        return control
+
+    def _call(self, line: Lifeline, file: Path) -> tuple[socket.socket, _Estate] | None:
+        """Call the zygote (or standby) that this file names: our end of its control socket, and what it has kept."""
+        pid = zygote_of(file)
         if pid is None:
             return None
+        process, estate = _Process(pid), _Estate()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         ours.settimeout(TAKE_OVER_SECONDS)
         try:
             with theirs:
-                self._lifeline.call(theirs)
+                line.call(theirs)
             ours.sendall(b"".join(frames.encode({"list": True})))
-            if self._answered(ours) and self._listed(ours):
-                self._process = _Process(pid)
-                log.info("took over the zygote %d with %d containers", pid, len(self.survivors))
-                return ours
+            if process.answers(ours) and estate.read(ours):
+                self._process = process
+                return ours, estate
         except OSError as error:
             log.warning("the zygote %d cannot be taken over: %s", pid, error)
         ours.close()
-        self._forget_survivors()
+        estate.close()
         return None
 
-    def _answered(self, ours: socket.socket) -> bool:
-        """Wait for the first of its answer; False when it has ended meanwhile, or does not answer."""
-        deadline = time.monotonic() + TAKE_OVER_SECONDS
-        while not frames.ready(ours, _LOOK_SECONDS):
-            if time.monotonic() > deadline or zygote_of(self._process_file) is None:
-                return False
-        return True
-
-    def _listed(self, ours: socket.socket) -> bool:
-        """Read what it has kept."""
-        while (received := frames.receive(ours)) is not None:
-            message, descriptors = received
-            match message:
-                case {"kept": name}:
-                    self._kept[name] = descriptors[0]
-                case {"found": container}:
-                    self.survivors[container] = Survivor(
-                        container,
-                        message["pid"],
-                        message["note"],
-                        message["status"],
-                        message["ended"],
-                        descriptors[0] if descriptors else -1,
-                    )
-                case {"listed": protocol}:
-                    return bool(protocol == frames.PROTOCOL)
-        return False
-
-    def _forget_survivors(self) -> None:
-        """It was not taken over after all."""
-        for descriptor in (*self._kept.values(), *(one.input for one in self.survivors.values())):
-            if descriptor >= 0:
-                os.close(descriptor)
-        self._kept.clear()
-        self.survivors.clear()
-
-    def _replace(self, lifeline: Lifeline) -> socket.socket:
-        """Clean up after an earlier zygote, and start one: our end of its control socket."""
+    def _go_on(self, line: Lifeline) -> socket.socket | None:
+        """Clean up after an earlier zygote, and let its standby go on, if it has one: our end of its control socket."""
         killed = kill_leftovers(self._process_file)
         if killed:
             log.warning("killed %d processes that an earlier run left behind", len(killed))
-        lifeline.clear()
+        found = self._call(line, standby_file(self._process_file)) if line.used else None
+        if found is not None:
+            log.info("the standby %s goes on", self.pid)
+            return found[0]
+        kill_all_leftovers(self._process_file)  # it may have been called by a kubelet that has died since
+        return None
+
+    def _begin(self, line: Lifeline) -> socket.socket:
+        """Start a zygote: our end of its control socket."""
+        line.clear()
+        line.used = True
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         module = [sys.executable, "-m", "meshdojo.kubelet.zygote"]
         with theirs:
-            descriptors = (theirs.fileno(), lifeline.far.fileno())
+            descriptors = (theirs.fileno(), line.far.fileno())
             child = subprocess.Popen(
                 [
                     *(*module, *map(str, descriptors), str(self._process_file)),
@@ -338,9 +373,10 @@ class Zygote:
         if process is not None and not await asyncio.to_thread(process.wait, STOP_SECONDS):
             process.kill()
             await asyncio.to_thread(process.wait, STOP_SECONDS)
-            kill_leftovers(self._process_file)
-        with contextlib.suppress(OSError):
-            self._process_file.unlink()
+            kill_all_leftovers(self._process_file)
+        for path in (self._process_file, standby_file(self._process_file)):
+            with contextlib.suppress(OSError):
+                path.unlink()
         for descriptor in self._kept.values():
             os.close(descriptor)
         self._kept.clear()

@@ -26,6 +26,8 @@ main process ends, all its others are killed.
 When the control socket closes, the kubelet is gone: what was started for its clients is killed, and the containers go
 on, until another kubelet calls over the `lifeline` or that ends. Then everything is killed, and the zygote ends.
 
+When there is nothing to do it forks its `standby`, which takes its place should it be killed.
+
 Forking a process with threads is unsafe, and PDEATHSIG follows the forking thread: hence a program of its own.
 """
 
@@ -50,9 +52,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from meshdojo.kubelet import frames, lifeline, program, runner
+from meshdojo.kubelet import frames, lifeline, program, runner, standby
 from meshdojo.kubelet.outputs import Output
-from meshdojo.kubelet.processes import MARK, ProcessFile
+from meshdojo.kubelet.processes import MARK, ProcessFile, standby_file
+from meshdojo.kubelet.standby import Standby
 from meshdojo.kubernetes.timestamps import now
 
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
@@ -95,16 +98,25 @@ class Run:
         if self.output is not None:
             self.output.close()
 
+    def drop(self) -> None:
+        """In a copy of the process: it is the original's."""
+        self.end_input()
+        if self.output is not None:
+            self.output.drop()
+
 
 class Zygote:
     """The loop: requests in, forks, exits out, what the containers print into their logs."""
 
     def __init__(
-        self, control: socket.socket, line: socket.socket, process_file: Path, later: Sequence[str] = ()
+        self, control: socket.socket, line: socket.socket, process_file: Path, later: Sequence[str] | None = None
     ) -> None:
+        """`later`: modules still to be imported; None in one that was a standby, of which kubelets know."""
         self._control: socket.socket | None = control
         self._line = line
-        self._later = list(later)
+        self._later = list(later or ())
+        self._was_standby = later is None
+        self._path = process_file
         self._file = ProcessFile(process_file)
         self._mark = os.environ.get(MARK, "")
         self._children: dict[int, Child] = {}
@@ -113,32 +125,37 @@ class Zygote:
         self._printing: dict[int, Output] = {}
         self._kept: dict[str, int] = {}
         self._ending = False
+        self._standby = 0  # a pid
+        self._copy: Standby | None = None
         self._wake, self._woken = os.pipe()
         self._poll = select.poll()
 
-    def run(self) -> None:
-        """Serve until nobody wants it any more; then leave nothing behind."""
+    def run(self) -> Standby | None:
+        """Serve until nobody wants it any more, then leave nothing behind. In a copy of it: what that is, at once."""
         _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         for descriptor in (self._wake, self._woken):
             os.set_blocking(descriptor, False)
         signal.set_wakeup_fd(self._woken, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
         self._file.begin(self._mark, [os.getpid()])
+        with contextlib.suppress(OSError):  # afterwards: one that was a standby is always in one of the two
+            standby_file(self._path).unlink()
         assert self._control is not None
         for descriptor in (self._control.fileno(), self._line.fileno(), self._wake):
             self._poll.register(descriptor, select.POLLIN)
         try:
-            while not self._ending:
+            while not (self._ending or self._copy):
                 self._serve()
         finally:
-            self._kill_all()
+            if self._copy is None:
+                self._kill_all()
+        return self._copy
 
     def _serve(self) -> None:
         """One turn of the loop."""
         ready = {descriptor for descriptor, _ in self._poll.poll(self._patience())}
-        if not ready and self._later:
-            _preload([self._later.pop(0)])
-            _freeze()
+        if not ready:
+            self._idle()
         if self._wake in ready:
             with contextlib.suppress(BlockingIOError):
                 os.read(self._wake, 4096)
@@ -160,7 +177,35 @@ class Zygote:
         soonest = min(deadlines, default=float("inf"))
         if soonest < float("inf"):
             return max(0.0, soonest * 1000) + 1
-        return _IDLE_MILLISECONDS if self._later else None
+        return _IDLE_MILLISECONDS if self._later or not self._standby else None
+
+    def _idle(self) -> None:
+        """Nothing is to be done now: get ready for later."""
+        if self._later:
+            _preload([self._later.pop(0)])
+            _freeze()
+        elif not self._standby:
+            try:
+                forked = standby.fork(self._line, self._path)
+            except OSError as error:
+                sys.stderr.write(f"zygote: no standby: {error}\n")
+                self._standby = -1
+                return
+            if isinstance(forked, Standby):
+                self._copy = forked
+                self._drop()
+            else:
+                self._standby = forked
+
+    def _drop(self) -> None:
+        """In a copy: nothing but the lifeline is its own."""
+        for run in self._runs.values():
+            run.drop()
+        self._runs.clear()
+        if self._control is not None:
+            self._control.close()
+        for descriptor in (self._wake, self._woken, *self._kept.values()):
+            os.close(descriptor)
 
     # The kubelet
 
@@ -188,7 +233,7 @@ class Zygote:
             if run.output is not None:
                 run.output.deafen()
         # One that was starting when its kubelet died has nothing that another would want.
-        self._ending = self._ending or not self._runs
+        self._ending = self._ending or not (self._runs or self._was_standby)
 
     def _called(self) -> None:
         """Another kubelet takes over, or there will be none."""
@@ -326,6 +371,8 @@ class Zygote:
             if child is not None:
                 self._end(child)
             _, status = os.waitpid(found.si_pid, 0)
+            if found.si_pid == self._standby:
+                self._standby = 0
             if self._children.pop(found.si_pid, None) is not None:
                 code = os.waitstatus_to_exitcode(status)
                 if child is not None and child.main:
@@ -488,7 +535,10 @@ def main() -> None:
     ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     _freeze()
     rest = [module for module in later.split(",") if module]
-    Zygote(_inherited(control), _inherited(line), Path(process_file), rest).run()
+    held, path = _inherited(line), Path(process_file)
+    copy = Zygote(_inherited(control), held, path, rest).run()
+    while copy is not None and (called := copy.called()) is not None:
+        copy = Zygote(called, held, path).run()
 
 
 if __name__ == "__main__":
