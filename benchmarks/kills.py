@@ -109,14 +109,20 @@ async def healed(environment: Environment) -> None:
                 async with HTTPClient.from_kubeconfig(environment.kubeconfig) as client:
                     deployments = (await client.list("deployments.apps")).items
                     pods = (await client.list("pods")).items
-                if sum(map(_ready, pods)) >= sum(one["spec"]["replicas"] for one in deployments):
+                staying = [pod for pod in pods if _stays(pod)]
+                wanted = sum(one["spec"]["replicas"] for one in deployments)
+                if len(staying) == wanted and all(map(_ready, staying)):
                     return
             except (ClusterError, OSError):
                 pass
             await asyncio.sleep(0.01)
 
 
-def _ready(pod: dict[str, object]) -> bool:
+def _stays(pod: Object) -> bool:
+    return "deletionTimestamp" not in pod["metadata"]
+
+
+def _ready(pod: Object) -> bool:
     status = pod.get("status")
     conditions = status.get("conditions", []) if isinstance(status, dict) else []
     return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
@@ -247,8 +253,7 @@ class Kills:
             with suppress(psutil.Error):
                 times = psutil.Process(process.pid).cpu_times()
                 self.cpu_seconds.append(times.user + times.system)
-        there = {pod["metadata"]["name"] for pod in await _pods(environment)}  # some may have been about to go
-        self.restarted += sorted(one for one in before - await _runs(environment) if one[0] in there)
+        self.restarted += sorted(before - await _runs(environment))
 
 
 async def _commands_run(environment: Environment) -> None:
@@ -282,6 +287,7 @@ async def _runs(environment: Environment) -> set[tuple[str, str, int]]:
     return {
         (pod["metadata"]["name"], one["name"], one["restartCount"])
         for pod in await _pods(environment)
+        if _stays(pod)
         for one in _statuses(pod)
         if "running" in one["state"]
     }
@@ -294,8 +300,7 @@ async def _pods(environment: Environment) -> list[Object]:
 
 async def _own_pods(environment: Environment) -> list[Object]:
     """Ours, without those that are about to go."""
-    found = [pod for pod in await _pods(environment) if pod["metadata"]["namespace"] == NAMESPACE]
-    return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
+    return [pod for pod in await _pods(environment) if pod["metadata"]["namespace"] == NAMESPACE and _stays(pod)]
 
 
 def _statuses(pod: Object) -> list[Object]:

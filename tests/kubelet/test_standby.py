@@ -107,6 +107,28 @@ def test_it_takes_the_place_of_one_that_is_killed_and_has_a_standby_itself(tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_main_process_that_was_asked_for_when_it_died_is_started_by_its_standby(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with node(tmp_path) as it:
+            await it.standby()
+            assert it.zygote.pid is not None
+            os.kill(it.zygote.pid, signal.SIGSTOP)  # it shall not answer any more
+            asking = {
+                main: asyncio.create_task(
+                    it.zygote.spawn(ProcessSpec(("true",), ENVIRONMENT, "/", container="one", main=main), 0, 1, 2)
+                )
+                for main in (True, False)
+            }
+            await asyncio.sleep(0)
+            await it.killed()
+            await it.zygote.start()
+            assert await (await asking[True]).wait() == 0
+            with pytest.raises(spawn.StarterLost):  # a command in a container, which has ended meanwhile
+                await asking[False]
+
+    asyncio.run(scenario())
+
+
 def test_another_kubelet_finds_it_too(tmp_path: Path) -> None:
     """The cluster process and the zygote die together."""
 

@@ -11,6 +11,7 @@ import shutil
 import signal
 import time
 from asyncio import StreamReader, StreamWriter
+from collections import deque
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -44,7 +45,8 @@ NODE_NAME = "meshdojo"
 _SIDECAR_PORTS = range(15000, 15100)
 _ADMIN_PORT = 15000
 _FILES = 65536
-_ZYGOTE_SECONDS = 10.0
+# So many may die in as many seconds.
+_ZYGOTES = 20
 # What the zygote keeps the resolver's listening socket by.
 _RESOLVER = "resolver"
 
@@ -82,7 +84,7 @@ class Kubelet:
         self._workers: dict[str, PodWorker] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
-        self._zygote_began = 0.0
+        self._zygotes: deque[float] = deque(maxlen=_ZYGOTES)
         self.zygote = Zygote(
             run_directory / PROCESSES, preload=preload, later=later, died=self._zygote_died, lifeline=lifeline
         )
@@ -106,7 +108,6 @@ class Kubelet:
     async def start_processes(self) -> None:
         """Start the zygote, which needs no API. `start` does it if this was not called before."""
         if self.zygote.pid is None:
-            self._zygote_began = time.monotonic()
             await self.zygote.start()
 
     async def start(self) -> None:
@@ -236,9 +237,10 @@ class Kubelet:
             self._tasks.append(asyncio.create_task(self._new_zygote(), name="new zygote"))
 
     async def _new_zygote(self) -> None:
-        lived = time.monotonic() - self._zygote_began
-        await asyncio.sleep(0 if lived > _ZYGOTE_SECONDS else 1)  # one that cannot live is not started in a tight loop
-        self._zygote_began = time.monotonic()
+        # One that cannot live is not started in a tight loop.
+        crowded = len(self._zygotes) == _ZYGOTES and time.monotonic() - self._zygotes[0] < _ZYGOTES
+        await asyncio.sleep(1 if crowded else 0)
+        self._zygotes.append(time.monotonic())
         await self.zygote.start()
 
     # Node

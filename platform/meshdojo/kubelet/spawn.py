@@ -1,7 +1,8 @@
 """`Zygote`: the kubelet's side of the zygote. Starts it, or takes over that of a kubelet which is no more; asks it for
 processes, tells how they ended.
 
-SpawnError    the zygote could not fork, or is gone
+SpawnError          the zygote could not fork, or is not there
+└── StarterLost     it died before it had answered
 """
 
 from __future__ import annotations
@@ -40,12 +41,17 @@ log = logging.getLogger(__name__)
 OWN_MODULES = ("asyncio", "ssl", "meshdojo.kubelet.tools.curl", "meshdojo.kubelet.nodeproxy")
 STOP_SECONDS = 10.0
 REPLACEMENT_SECONDS = 10.0
+TRIES = 3
 TAKE_OVER_SECONDS = 5.0
 _LOOK_SECONDS = 0.02
 
 
 class SpawnError(Exception):
     """A process could not be started. The text says why."""
+
+
+class StarterLost(SpawnError):
+    """The zygote died before it had answered, and with it what it may have started."""
 
 
 @dataclass(frozen=True)
@@ -394,9 +400,16 @@ class Zygote:
     ) -> Spawned:
         """Start a process with these descriptors (still to be closed by the caller). Raises `SpawnError`.
 
-        Waits a while for a zygote that is being replaced.
+        Waits a while for a zygote that is being replaced. A container's main process that was asked for when the zygote
+        died is asked for again: it is not the container's fault.
         """
-        ends = ends or Ends()
+        descriptors, ends = (stdin, stdout, stderr), ends or Ends()
+        for _ in range(TRIES - 1 if spec.main else 0):
+            with contextlib.suppress(StarterLost):
+                return await self._ask(spec, descriptors, ends)
+        return await self._ask(spec, descriptors, ends)
+
+    async def _ask(self, spec: ProcessSpec, descriptors: tuple[int, int, int], ends: Ends) -> Spawned:
         if not self._stopped:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._up.wait(), REPLACEMENT_SECONDS)
@@ -421,7 +434,7 @@ class Zygote:
             "input": ends.input >= 0,
         }
         # The caller may close its descriptors before the message has left.
-        self.request(message, [os.dup(descriptor) for descriptor in (stdin, stdout, stderr, *ends.descriptors)])
+        self.request(message, [os.dup(descriptor) for descriptor in (*descriptors, *ends.descriptors)])
         return await started
 
     def request(self, message: dict[str, Any], descriptors: list[int] | None = None) -> None:
@@ -536,7 +549,7 @@ class Zygote:
         self._pending.clear()
         for future in self._starting.values():
             if not future.done():
-                future.set_exception(SpawnError("the process starter ended"))
+                future.set_exception(StarterLost("the process starter ended"))
         for exited in self._running.values():
             if not exited.done():
                 exited.set_result(-signal.SIGKILL)

@@ -26,7 +26,7 @@ main process ends, all its others are killed.
 When the control socket closes, the kubelet is gone: what was started for its clients is killed, and the containers go
 on, until another kubelet calls over the `lifeline` or that ends. Then everything is killed, and the zygote ends.
 
-When there is nothing to do it forks its `standby`, which takes its place should it be killed.
+It forks a `standby`, which takes its place should it be killed, and another when it has imported what there was to.
 
 Forking a process with threads is unsafe, and PDEATHSIG follows the forking thread: hence a program of its own.
 """
@@ -62,6 +62,7 @@ _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
 _LIBC = ctypes.CDLL(None, use_errno=True)
 # So long without a request: time to import what somebody will need later.
 _IDLE_MILLISECONDS = 150
+_STANDBY_SECONDS = 1.0
 _FILES = 65536
 _REQUESTS = 64
 
@@ -126,6 +127,7 @@ class Zygote:
         self._kept: dict[str, int] = {}
         self._ending = False
         self._standby = 0  # a pid
+        self._forked = 0.0
         self._copy: Standby | None = None
         self._wake, self._woken = os.pipe()
         self._poll = select.poll()
@@ -144,6 +146,8 @@ class Zygote:
         for descriptor in (self._control.fileno(), self._line.fileno(), self._wake):
             self._poll.register(descriptor, select.POLLIN)
         try:
+            if self._was_standby:  # nobody has to wait for what it has imported
+                self._fork_standby()
             while not (self._ending or self._copy):
                 self._serve()
         finally:
@@ -160,6 +164,8 @@ class Zygote:
             with contextlib.suppress(BlockingIOError):
                 os.read(self._wake, 4096)
             self._reap()
+        if self._copy is not None:
+            return
         # Requests first: who asked to listen gets what was printed afterwards.
         if self._control is not None and self._control.fileno() in ready:
             self._obey()
@@ -181,21 +187,27 @@ class Zygote:
 
     def _idle(self) -> None:
         """Nothing is to be done now: get ready for later."""
-        if self._later:
+        if not self._standby:
+            self._fork_standby()
+        elif self._later:
             _preload([self._later.pop(0)])
             _freeze()
-        elif not self._standby:
-            try:
-                forked = standby.fork(self._line, self._path)
-            except OSError as error:
-                sys.stderr.write(f"zygote: no standby: {error}\n")
-                self._standby = -1
-                return
-            if isinstance(forked, Standby):
-                self._copy = forked
-                self._drop()
-            else:
-                self._standby = forked
+            if not self._later and self._standby > 0:
+                os.kill(self._standby, signal.SIGKILL)  # it has not been reaped; another is forked that knows it all
+
+    def _fork_standby(self) -> None:
+        try:
+            self._forked = time.monotonic()
+            forked = standby.fork(self._line, self._path)
+        except OSError as error:
+            sys.stderr.write(f"zygote: no standby: {error}\n")
+            self._standby = -1
+            return
+        if isinstance(forked, Standby):
+            self._copy = forked
+            self._drop()
+        else:
+            self._standby = forked
 
     def _drop(self) -> None:
         """In a copy: nothing but the lifeline is its own."""
@@ -373,6 +385,9 @@ class Zygote:
             _, status = os.waitpid(found.si_pid, 0)
             if found.si_pid == self._standby:
                 self._standby = 0
+                # At once, since it may be needed next; but one that cannot live is left until there is time.
+                if time.monotonic() - self._forked > _STANDBY_SECONDS and not self._later:
+                    self._fork_standby()
             if self._children.pop(found.si_pid, None) is not None:
                 code = os.waitstatus_to_exitcode(status)
                 if child is not None and child.main:
