@@ -62,7 +62,7 @@ _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
 _LIBC = ctypes.CDLL(None, use_errno=True)
 # So long without a request: time to import what somebody will need later.
 _IDLE_MILLISECONDS = 150
-_STANDBY_SECONDS = 1.0
+_STANDBY_SECONDS = 0.1
 _FILES = 65536
 _REQUESTS = 64
 
