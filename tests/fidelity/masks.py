@@ -6,6 +6,8 @@ The rules of the course's chapters apply first, then these.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from itertools import groupby
 
 from meshdojo.course.masks import Mask, normalised
 
@@ -35,6 +37,8 @@ RULES = (
     Mask("ms", re.compile(r"\b\d+(?:\.\d+)?(?:µs|ms)\b"), "durations"),
 )
 
+_LIMIT = re.compile(r"(?P<type>Container|Pod|PersistentVolumeClaim) [a-z][\w./-]*(?: (?:-|<?\w+>?)){5}$")
+
 
 def masked(text: str, names: dict[str, str]) -> str:
     """`text` as it is compared and recorded; `names` are this cluster's own: text found -> placeholder."""
@@ -42,4 +46,10 @@ def masked(text: str, names: dict[str, str]) -> str:
         text = rule.apply(text)
     for name in sorted(names, key=len, reverse=True):
         text = re.sub(rf"(?<![\w/=.+-]){re.escape(name)}(?![\w:-]|/[^\d<])", names[name], text)
-    return "".join(f"{line}\n" for line in normalised(text))
+    return "".join(f"{line}\n" for line in _ordered(normalised(text)))
+
+
+def _ordered(lines: Iterable[str]) -> list[str]:
+    """The lines; those of a described limit range in order, as kubectl takes the resources as its map has them."""
+    groups = groupby(lines, lambda line: (found := _LIMIT.match(line)) and found["type"])
+    return [line for kind, group in groups for line in (sorted(group) if kind else group)]

@@ -139,12 +139,12 @@ def _spent(budget: Object, pod: str) -> Object:
     name, status = budget["metadata"]["name"], budget.get("status") or {}
     if status.get("observedGeneration", 0) < budget["metadata"].get("generation", 1):
         raise errors.disrupted(f"The disruption budget {name} is still being processed by the server.", seconds=10)
-    if status["disruptionsAllowed"] < 1:
-        healthy, desired = status["currentHealthy"], status["desiredHealthy"]
+    allowed = status.get("disruptionsAllowed", 0)
+    if allowed < 1:
+        healthy, desired = status.get("currentHealthy", 0), status.get("desiredHealthy", 0)
         raise errors.disrupted(f"The disruption budget {name} needs {desired} healthy pods and has {healthy} currently")
     disrupted = {**(status.get("disruptedPods") or {}), pod: now()}
-    left = status["disruptionsAllowed"] - 1
-    return {**budget, "status": {**status, "disruptionsAllowed": left, "disruptedPods": disrupted}}
+    return {**budget, "status": {**status, "disruptionsAllowed": allowed - 1, "disruptedPods": disrupted}}
 
 
 def success(code: int = 201) -> Object:

@@ -39,7 +39,7 @@ class LimitRanger:
             return
         judge = pod_problems if attributes.resource.storage == "pods" else claim_problems
         for limits in self._store.list("limitranges", attributes.namespace):
-            problems = [problem for item in limits["spec"]["limits"] for problem in judge(item, attributes.obj)]
+            problems = [problem for item in _items(limits) for problem in judge(item, attributes.obj)]
             if problems:
                 words = problems[0] if len(problems) == 1 else f"[{', '.join(problems)}]"
                 raise errors.forbidden(attributes.resource, attributes.name, words)
@@ -50,9 +50,14 @@ class LimitRanger:
         return attributes.operation == "CREATE"
 
 
+def _items(limits: Object) -> list[Object]:
+    """What a limit range says; one that says nothing is allowed, too."""
+    return (limits.get("spec") or {}).get("limits") or []
+
+
 def with_defaults(pod: Object, limits: Object) -> Object:
     """`pod` with what the limit range sets for containers, and an annotation that says so."""
-    items = [item for item in limits["spec"]["limits"] if item.get("type") == "Container"]
+    items = [item for item in _items(limits) if item.get("type") == "Container"]
     defaults = {
         "requests": {key: value for item in items for key, value in (item.get("defaultRequest") or {}).items()},
         "limits": {key: value for item in items for key, value in (item.get("default") or {}).items()},
