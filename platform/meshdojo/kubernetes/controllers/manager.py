@@ -32,6 +32,7 @@ from meshdojo.kubernetes.controllers.replicasets import ReplicaSetController
 from meshdojo.kubernetes.controllers.scheduler import Scheduler
 from meshdojo.kubernetes.controllers.serviceaccounts import RootCAPublisher, ServiceAccountController
 from meshdojo.kubernetes.controllers.statefulsets import StatefulSetController
+from meshdojo.kubernetes.controllers.taints import TaintEviction
 
 
 class Controllers:
@@ -60,6 +61,7 @@ class Controllers:
             JobController(cluster),
             CronJobController(cluster),
             Scheduler(cluster),
+            TaintEviction(cluster),
             EndpointSliceController(cluster),
             EndpointsController(cluster),
             NamespaceController(cluster, everything),

@@ -14,6 +14,7 @@ from meshdojo.cluster.errors import StatusError
 from meshdojo.cluster.informer import Key, key_of
 from meshdojo.kubernetes.controllers import pod_status
 from meshdojo.kubernetes.controllers.controller import Cluster, Controller
+from meshdojo.kubernetes.controllers.taints import tolerates, untolerated
 from meshdojo.kubernetes.schema import quantity
 from meshdojo.kubernetes.selectors import LabelSelector
 from meshdojo.kubernetes.timestamps import now
@@ -96,11 +97,11 @@ class Scheduler(Controller):
     def _unfit(self, pod: Object, node: Object) -> list[str]:
         """Why the pod cannot run on this node; [] if it can."""
         tolerations = pod["spec"].get("tolerations") or ()
-        if node["spec"].get("unschedulable") and not any(_tolerates(one, CORDON) for one in tolerations):
+        if node["spec"].get("unschedulable") and not any(tolerates(one, CORDON) for one in tolerations):
             return ["node(s) were unschedulable"]
         if not _selected(pod["spec"], node):
             return ["node(s) didn't match Pod's node affinity/selector"]
-        taint = _untolerated(pod["spec"], node)
+        taint = untolerated(pod["spec"], node)
         if taint is not None:
             return [f"node(s) had untolerated taint {{{taint['key']}: {taint.get('value', '')}}}"]
         return self._insufficient(pod, node)
@@ -153,7 +154,7 @@ def _selected(spec: Object, node: Object) -> bool:
 
 def runs_on(pod: Object, node: Object) -> bool:
     """Whether the pod's selectors and tolerations allow this node (that it is cordoned or full is another matter)."""
-    return _selected(pod["spec"], node) and _untolerated(pod["spec"], node) is None
+    return _selected(pod["spec"], node) and untolerated(pod["spec"], node) is None
 
 
 def _matches(term: Object, node: Object) -> bool:
@@ -179,22 +180,6 @@ def _compares(expression: Object, value: str) -> bool:
         return False
     bound = int(expression["values"][0])
     return int(value) > bound if expression["operator"] == "Gt" else int(value) < bound
-
-
-def _untolerated(spec: Object, node: Object) -> Object | None:
-    """The first taint that keeps the pod away."""
-    taints = [taint for taint in node["spec"].get("taints") or () if taint["effect"] in ("NoSchedule", "NoExecute")]
-    tolerations = spec.get("tolerations") or ()
-    return next((taint for taint in taints if not any(_tolerates(one, taint) for one in tolerations)), None)
-
-
-def _tolerates(toleration: Object, taint: Object) -> bool:
-    if toleration.get("effect") not in (None, "", taint["effect"]):
-        return False
-    if toleration.get("operator") == "Exists":
-        return toleration.get("key") in (None, "", taint["key"])
-    same = (taint["key"], taint.get("value", ""))
-    return (toleration.get("key"), toleration.get("value", "")) == same
 
 
 def _words(nodes: int, reasons: Mapping[str, int]) -> str:
