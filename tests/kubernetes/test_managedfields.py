@@ -190,3 +190,59 @@ def test_lists_of_custom_resources_follow_their_schema() -> None:
         "f:keyed": {'k:{"id":"b"}': {".": {}, "f:id": {}}},
         "f:set": {'v:"x"': {}, 'v:"y"': {}},
     }
+
+
+def select(api: Api, manager: str, **labels: str) -> Object:
+    spec = {"selector": labels, "ports": [{"port": 80}]}
+    patch = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"}, "spec": spec}
+    return run(api.patch("services", "s", patch, "default", type="apply", field_manager=manager))
+
+
+def test_a_selector_has_one_owner_as_a_whole(api: Api) -> None:
+    select(api, "one", app="web", version="a")
+
+    with pytest.raises(StatusError) as conflict:
+        select(api, "two", version="b")
+    changed = select(api, "one", version="b")
+
+    assert conflict.value.message == 'Apply failed with 1 conflict: conflict with "one": .spec.selector'
+    assert changed["spec"]["selector"] == {"version": "b"}
+    assert changed["metadata"]["managedFields"][0]["fieldsV1"]["f:spec"]["f:selector"] == {}
+
+
+def test_a_selector_that_was_once_owned_in_parts_is_kept(api: Api) -> None:
+    service = select(api, "one", app="web")
+    [entry] = service["metadata"]["managedFields"]
+    parts = {**entry["fieldsV1"]["f:spec"], "f:selector": {"f:app": {}}}
+    old = {**entry, "fieldsV1": {**entry["fieldsV1"], "f:spec": parts}}
+    run(api.update("services", {**service, "metadata": {**service["metadata"], "managedFields": [old]}}))
+
+    assert select(api, "one", app="web")["spec"]["selector"] == {"app": "web"}
+
+
+def test_a_map_of_a_custom_resource_is_one_value_if_its_schema_says_so() -> None:
+    atomic = {"type": "object", "x-kubernetes-map-type": "atomic", "additionalProperties": {"type": "string"}}
+    schema = {"type": "object", "properties": {"spec": {"type": "object", "properties": {"labels": atomic}}}}
+    crd = {
+        "metadata": {"name": "things.example.com"},
+        "spec": {
+            "group": "example.com",
+            "names": {"plural": "things", "kind": "Thing"},
+            "scope": "Namespaced",
+            "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}],
+        },
+    }
+    [resource] = custom_resources(crd)
+
+    fields = fields_of(resource, {"spec": {"labels": {"a": "b"}}})
+
+    assert fields == {("f:spec", "f:labels"): {"a": "b"}}
+
+
+def test_a_status_that_has_its_own_path_is_not_owned_through_the_object(api: Api) -> None:
+    spec = {"selector": {"a": "b"}, "ports": [{"port": 80}]}
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"}, "spec": spec}
+
+    made = run(api.create("services", service, "default", options=Options(field_manager="one")))
+
+    assert set(made["metadata"]["managedFields"][0]["fieldsV1"]) == {"f:spec"}

@@ -14,7 +14,7 @@ import orjson
 
 from meshdojo.cluster.client import Object
 from meshdojo.kubernetes.resources import Resource
-from meshdojo.kubernetes.schema import merge_key
+from meshdojo.kubernetes.schema import atomic, merge_key
 from meshdojo.kubernetes.schema.structural import schema_of
 
 Path = tuple[str, ...]
@@ -57,15 +57,28 @@ def list_keys(resource: Resource, names: Path) -> dict[str, Any] | None:
     return {key: None, **_SECOND_KEYS.get(key, {})} if key else {}
 
 
-def _custom_list_keys(resource: Resource, names: Path) -> dict[str, Any] | None:
-    if names[0] == "metadata":
-        return _METADATA_LISTS.get(names[-1])
+def one_value(resource: Resource, names: Path) -> bool:
+    """Whether the object at `names` is owned as a whole."""
+    if not names:
+        return False
+    if resource.crd is not None:
+        return _custom_schema(resource, names).get("x-kubernetes-map-type") == "atomic"
+    return atomic(resource, names)
+
+
+def _custom_schema(resource: Resource, names: Path) -> dict[str, Any]:
+    """What a custom resource's schema says of the field at `names`; {} for nothing."""
     schema: Any = schema_of(resource)
     for name in names:
         schema = schema.get("items", schema) if isinstance(schema, dict) else {}
         schema = (schema.get("properties") or {}).get(name) or schema.get("additionalProperties") or {}
-    if not isinstance(schema, dict):
-        return None
+    return schema if isinstance(schema, dict) else {}
+
+
+def _custom_list_keys(resource: Resource, names: Path) -> dict[str, Any] | None:
+    if names[0] == "metadata":
+        return _METADATA_LISTS.get(names[-1])
+    schema = _custom_schema(resource, names)
     match schema.get("x-kubernetes-list-type"):
         case "map":
             properties = (schema.get("items") or {}).get("properties") or {}
@@ -93,7 +106,7 @@ def fields_of(resource: Resource, obj: Object) -> dict[Path, Any]:
 
 
 def _walk(resource: Resource, value: Any, names: Path, path: Path) -> Iterator[tuple[Path, Any]]:
-    if isinstance(value, dict) and value:
+    if isinstance(value, dict) and value and not one_value(resource, names):
         for name, child in value.items():
             if not _unowned(names, name):
                 yield from _walk(resource, child, (*names, name), (*path, f"f:{name}"))

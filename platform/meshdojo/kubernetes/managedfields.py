@@ -77,8 +77,8 @@ def with_entries(obj: Object, entries: list[Entry]) -> Object:
 
 def track_update(resource: Resource, new: Object, old: Object | None, name: str, subresource: str) -> Object:
     """`new` with managedFields that say what the manager `name` changed. Nothing changed: they stay as they are."""
-    before: dict[Path, Any] = fields_of(resource, old) if old is not None else {}
-    after = fields_of(resource, new)
+    before = _written(resource, old, subresource) if old is not None else {}
+    after = _written(resource, new, subresource)
     changed = {path for path, value in after.items() if before.get(path, _MISSING) != value}
     removed = before.keys() - after.keys()
     if not changed and not removed:
@@ -88,6 +88,14 @@ def track_update(resource: Resource, new: Object, old: Object | None, name: str,
     mine = next((entry for entry in entries if entry.manager == manager), Entry(manager, frozenset(), ""))
     others = [entry for entry in entries if entry.manager != manager]
     return with_entries(new, [*others, replace(mine, fields=mine.fields | changed, time=now())])
+
+
+def _written(resource: Resource, obj: Object, subresource: str) -> dict[Path, Any]:
+    """The fields that a write may set: a status of its own is not set with the object."""
+    fields = fields_of(resource, obj)
+    if subresource or "status" not in resource.subresources:
+        return fields
+    return {path: value for path, value in fields.items() if path[0] != "f:status"}
 
 
 def _reduced(entry: Entry, manager: Manager, changed: set[Path], removed: set[Path]) -> Entry:

@@ -39,6 +39,10 @@ DEPLOYMENT = stored(
     "deployments.apps",
     {"metadata": {"name": "a"}, "spec": {"selector": {"matchLabels": {"a": "b"}}, "template": TEMPLATE}},
 )
+STATEFUL_SET = stored(
+    "statefulsets.apps",
+    {"metadata": {"name": "a"}, "spec": {"selector": {"matchLabels": {"a": "b"}}, "template": TEMPLATE}},
+)
 POD = stored("pods", {"metadata": {"name": "a"}, "spec": {"containers": CONTAINERS, "nodeName": "n"}})
 SERVICE = stored("services", {"metadata": {"name": "a"}, "spec": {"ports": [{"port": 80}], "clusterIP": "10.96.0.1"}})
 
@@ -57,6 +61,20 @@ def test_selector_of_a_deployment() -> None:
     new["spec"]["template"]["metadata"]["labels"]["c"] = "d"
     words = 'Invalid value: {"matchLabels":{"a":"b","c":"d"}}: field is immutable'
     assert causes("deployments.apps", new, DEPLOYMENT) == [("spec.selector", words)]
+
+
+def test_most_of_a_stateful_set_is_fixed() -> None:
+    words = (
+        "Forbidden: updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', "
+        "'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are "
+        "forbidden"
+    )
+    for field, value in {"serviceName": "x", "podManagementPolicy": "Parallel"}.items():
+        assert causes("statefulsets.apps", changed(STATEFUL_SET, "spec", field, to=value), STATEFUL_SET) == [
+            ("spec", words)
+        ]
+    for field, value in {"replicas": 7, "minReadySeconds": 1, "updateStrategy": {"type": "OnDelete"}}.items():
+        assert causes("statefulsets.apps", changed(STATEFUL_SET, "spec", field, to=value), STATEFUL_SET) == []
 
 
 def test_image_of_a_pod_may_change() -> None:

@@ -14,7 +14,7 @@ import orjson
 from meshdojo.cluster.client import Object
 from meshdojo.kubernetes import errors
 from meshdojo.kubernetes.errors import FieldError
-from meshdojo.kubernetes.fieldsets import Path, element, fields_of, list_keys
+from meshdojo.kubernetes.fieldsets import ITEM, Path, element, fields_of, list_keys, one_value
 from meshdojo.kubernetes.managedfields import APPLY, Entry, Manager, entries_of, with_entries
 from meshdojo.kubernetes.resources import Resource
 from meshdojo.kubernetes.schema import decode
@@ -92,7 +92,9 @@ class Application:
         if mine is None:
             return []
         kept = set(self._fields).union(*(entry.fields for entry in others))
-        gone = mine.fields - kept
+        # What is set as a whole now may have been set part by part, when less was known of its type.
+        whole = {path for path, value in self._fields.items() if value is not ITEM}
+        gone = {path for path in mine.fields - kept if not any(path[:n] in whole for n in range(1, len(path)))}
         # An element stays while someone still owns something in it.
         alive = {path[:length] for path in kept for length in range(1, len(path))}
         dead = gone - alive
@@ -103,7 +105,7 @@ class Application:
         return before if before is not None and before.fields == fields else Entry(self._manager, fields, now())
 
     def _merged(self, live: Any, config: Any, names: Path) -> Any:
-        if isinstance(live, dict) and isinstance(config, dict):
+        if isinstance(live, dict) and isinstance(config, dict) and not one_value(self._resource, names):
             merged = dict(live)
             for name, value in config.items():
                 merged[name] = self._merged(live.get(name), value, (*names, name))

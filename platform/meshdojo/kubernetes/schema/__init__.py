@@ -14,14 +14,14 @@ from meshdojo.kubernetes.resources import Resource
 from meshdojo.kubernetes.schema.custom import decode_custom, validate_custom
 from meshdojo.kubernetes.schema.decoding import DecodeError, decode_struct
 from meshdojo.kubernetes.schema.defaults import default_builtin
-from meshdojo.kubernetes.schema.merge import merge_key
+from meshdojo.kubernetes.schema.merge import atomic, merge_key
 from meshdojo.kubernetes.schema.structural import apply_schema_defaults, schema_of
 from meshdojo.kubernetes.schema.types import of_resource
 from meshdojo.kubernetes.schema.validation import validate_builtin
 
 FieldValidation = Literal["Strict", "Warn", "Ignore"]
 
-__all__ = ["FieldValidation", "Undecodable", "apply_defaults", "decode", "merge_key", "validate"]
+__all__ = ["FieldValidation", "Undecodable", "apply_defaults", "atomic", "decode", "merge_key", "validate"]
 
 
 class Undecodable(errors.StatusError):

@@ -147,3 +147,30 @@ ENUMS: dict[tuple[str, str], tuple[str, ...]] = {
     ("Taint", "effect"): _TAINT_EFFECTS,
     ("Toleration", "effect"): _TAINT_EFFECTS,
 }
+
+# Server-side apply: structs (by model) that have one owner as a whole ("x-kubernetes-map-type: atomic").
+ATOMIC_STRUCTS = frozenset(
+    {
+        "CoreV1EndpointPort",
+        "DiscoveryV1EndpointPort",
+        "RbacV1Subject",
+        "V1ConfigMapKeySelector",
+        "V1EndpointAddress",
+        "V1LabelSelector",
+        "V1LocalObjectReference",
+        "V1NodeSelector",
+        "V1NodeSelectorTerm",
+        "V1ObjectFieldSelector",
+        "V1ObjectReference",
+        "V1OwnerReference",
+        "V1ResourceFieldSelector",
+        "V1RoleRef",
+        "V1ScopeSelector",
+        "V1SecretKeySelector",
+        "V1SecretReference",
+        "V1TypedLocalObjectReference",
+        "V2CrossVersionObjectReference",
+    }
+)
+# The same for maps: (struct, field).
+ATOMIC_MAPS = frozenset({("Endpoint", "deprecatedTopology"), ("PodSpec", "nodeSelector"), ("ServiceSpec", "selector")})

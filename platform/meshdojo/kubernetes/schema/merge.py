@@ -23,6 +23,16 @@ def retains_keys(resource: Resource, path: tuple[str, ...]) -> bool:
     return owner is not None and (owner.name, path[-1]) in facts.RETAIN_KEYS
 
 
+def atomic(resource: Resource, path: tuple[str, ...]) -> bool:
+    """Whether the object at `path` is one value for server-side apply: set as a whole, and owned as a whole."""
+    owner = _owner(resource, path)
+    if owner is None:
+        return False
+    field = owner.fields.get(path[-1])
+    shape = field.shape if field is not None else None
+    return (owner.name, path[-1]) in facts.ATOMIC_MAPS or (shape is not None and shape.model in facts.ATOMIC_STRUCTS)
+
+
 def _owner(resource: Resource, path: tuple[str, ...]) -> Struct | None:
     """The struct that has the last field of `path`."""
     if not path or resource.crd is not None:

@@ -21,6 +21,19 @@ from meshdojo.kubernetes.selectors import LabelSelector
 
 _MISMATCH = "`selector` does not match template `labels`"
 _CRON_FIELDS = 5
+_CHANGEABLE = (
+    "replicas",
+    "ordinals",
+    "template",
+    "updateStrategy",
+    "revisionHistoryLimit",
+    "persistentVolumeClaimRetentionPolicy",
+    "minReadySeconds",
+)
+_FIXED_SET = (
+    "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', "
+    "'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden"
+)
 _CONCURRENCY = ("Allow", "Forbid", "Replace")
 
 
@@ -56,7 +69,13 @@ def check_stateful_set(stateful_set: Object, old: Object | None) -> Iterator[Fie
     yield from check_not_negative("spec.replicas", spec.get("replicas"))
     yield from check_not_negative("spec.minReadySeconds", spec.get("minReadySeconds"))
     yield from _check_selector_and_template(spec, "statefulset")
-    yield from _check_same_selector(spec, old)
+    if old is not None and _fixed(spec) != _fixed(old.get("spec") or {}):
+        yield FieldError.forbidden("spec", _FIXED_SET)
+
+
+def _fixed(spec: Object) -> Object:
+    """What a stateful set keeps for ever. Source: ValidateStatefulSetUpdate."""
+    return {field: value for field, value in spec.items() if field not in _CHANGEABLE}
 
 
 def check_daemon_set(daemon_set: Object, old: Object | None) -> Iterator[FieldError]:
