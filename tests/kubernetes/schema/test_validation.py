@@ -73,8 +73,9 @@ def test_most_of_a_stateful_set_is_fixed() -> None:
         assert causes("statefulsets.apps", changed(STATEFUL_SET, "spec", field, to=value), STATEFUL_SET) == [
             ("spec", words)
         ]
-    for field, value in {"replicas": 7, "minReadySeconds": 1, "updateStrategy": {"type": "OnDelete"}}.items():
-        assert causes("statefulsets.apps", changed(STATEFUL_SET, "spec", field, to=value), STATEFUL_SET) == []
+    free: dict[str, Any] = {"replicas": 7, "minReadySeconds": 1, "updateStrategy": {"type": "OnDelete"}}
+    for field, to in free.items():
+        assert causes("statefulsets.apps", changed(STATEFUL_SET, "spec", field, to=to), STATEFUL_SET) == []
 
 
 def test_image_of_a_pod_may_change() -> None:
