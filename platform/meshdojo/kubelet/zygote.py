@@ -126,6 +126,7 @@ class Zygote:
         self._printing: dict[int, Output] = {}
         self._kept: dict[str, int] = {}
         self._ending = False
+        self._at_leisure = False
         self._standby = 0  # a pid
         self._forked = 0.0
         self._copy: Standby | None = None
@@ -158,6 +159,7 @@ class Zygote:
     def _serve(self) -> None:
         """One turn of the loop."""
         ready = {descriptor for descriptor, _ in self._poll.poll(self._patience())}
+        self._at_leisure = not ready
         if not ready:
             self._idle()
         if self._wake in ready:
@@ -183,6 +185,8 @@ class Zygote:
         soonest = min(deadlines, default=float("inf"))
         if soonest < float("inf"):
             return max(0.0, soonest * 1000) + 1
+        if self._later and self._at_leisure:
+            return 0  # go on, unless there is a request now
         return _IDLE_MILLISECONDS if self._later or not self._standby else None
 
     def _idle(self) -> None:
@@ -312,6 +316,11 @@ class Zygote:
     # Processes
 
     def _start(self, request: dict[str, Any], descriptors: list[int]) -> None:
+        if not set(self._later).isdisjoint(request["argv"]):
+            # Once here, rather than in this process and for the next one again.
+            _preload(self._later)
+            _freeze()
+            self._later.clear()
         run = Run(0, request.get("note") or {})
         try:
             if len(descriptors) != _expected(request):

@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from meshdojo.kubernetes.schema.engine import engine, with_functions
+
 CALL_LIMIT = 1_000_000
 """What one evaluation of one rule may cost."""
 
@@ -90,32 +92,25 @@ class Budget:
 @lru_cache(maxsize=4096)
 def compiled(text: str) -> Any:
     """The program of an expression. Raises ValueError for one that cannot be read."""
-    # The module itself: the package's __init__ is overwritten by xds-protos, which also installs a package named cel.
-    from cel import cel
-
     _require_bounds(text)
-    return cel.compile(text)
+    return engine().compile(text)
 
 
 @lru_cache(maxsize=4096)
 def _counting(text: str) -> tuple[Any, int]:
     """(the program that counts its turns, what the expression costs outside of loops)."""
-    from cel import cel
-
     compiled(text)
     counted, cost = _with_counters(text)
-    return cel.compile(counted), cost
+    return engine().compile(counted), cost
 
 
 def evaluate(
     text: str, variables: Mapping[str, Any], functions: Mapping[str, Callable[..., Any]], budget: Budget
 ) -> Any:
     """The value of an expression. Raises whatever the engine raises; `budget` says whether that was the limit."""
-    from cel import cel, stdlib
-
     program, cost = _counting(text)
-    context = cel.Context(variables=dict(variables), functions={**functions, _SPEND: budget.spend})
-    stdlib.add_stdlib_to_context(context)
+    functions = {**functions, _SPEND: budget.spend}
+    context = with_functions(engine().Context(variables=dict(variables), functions=functions))
     budget.begin()
     try:
         budget.spend(cost)

@@ -10,13 +10,12 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
+from meshdojo.kubernetes.schema.engine import engine
+
 
 @lru_cache(maxsize=1)
 def _program() -> Any:
-    # The module itself: see rules.py.
-    from cel import cel
-
-    return cel.compile("text.matches(pattern)")
+    return engine().compile("text.matches(pattern)")
 
 
 def matches(pattern: str, text: str) -> bool:

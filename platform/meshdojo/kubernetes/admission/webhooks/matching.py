@@ -12,6 +12,7 @@ from typing import Any
 from meshdojo.cluster.client import Object
 from meshdojo.kubernetes.admission.chain import Attributes
 from meshdojo.kubernetes.resources import Catalogue, Resource
+from meshdojo.kubernetes.schema.engine import engine, with_functions
 from meshdojo.kubernetes.selectors import LabelSelector
 from meshdojo.kubernetes.store import Store
 
@@ -120,8 +121,6 @@ def _resource_matches(pattern: str, plural: str, subresource: str) -> bool:
 
 
 def _holds(condition: Object, attributes: Attributes) -> bool:
-    from cel import cel, stdlib
-
     request = {
         "operation": attributes.operation,
         "name": attributes.name,
@@ -135,8 +134,8 @@ def _holds(condition: Object, attributes: Attributes) -> bool:
             "kind": attributes.resource.kind,
         },
     }
-    context = cel.Context(variables={"object": attributes.obj, "oldObject": attributes.old, "request": request})
-    stdlib.add_stdlib_to_context(context)
+    variables = {"object": attributes.obj, "oldObject": attributes.old, "request": request}
+    context = with_functions(engine().Context(variables=variables))
     try:
         return _program(condition["expression"]).execute(context) is True
     except Exception as error:
@@ -145,6 +144,4 @@ def _holds(condition: Object, attributes: Attributes) -> bool:
 
 @lru_cache(maxsize=256)
 def _program(expression: str) -> Any:
-    from cel import cel
-
-    return cel.compile(expression)
+    return engine().compile(expression)
