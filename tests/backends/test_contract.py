@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ from typing import Any
 import pytest
 from tests.backends.conftest import Stage
 
-from meshdojo.backends.base import BackendError, BackendNotRunning
+from meshdojo.backends.base import BackendError, BackendNotRunning, BadChoice
 from meshdojo.backends.context import ContextBackend
 from meshdojo.backends.minikube import MinikubeBackend
+from meshdojo.backends.select import open_backend
 from meshdojo.cluster.http import HTTPClient
 from meshdojo.cluster.managed import MANAGED_LABEL, MANAGED_VALUE
 
@@ -214,5 +216,38 @@ def test_a_context_without_our_images_says_how_to_bring_them(stage: Stage, monke
             await backend.ensure_images(quiet)
         monkeypatch.setenv("MESHDOJO_IMAGES_ARE_THERE", "1")
         await backend.ensure_images(quiet)
+
+    asyncio.run(asyncio.wait_for(scenario(), SECONDS))
+
+
+def test_a_context_that_is_not_there_is_answered_with_those_that_are(stage: Stage) -> None:
+    """kubectl's own double here has one context, and refuses any other as the real one does."""
+    if not isinstance(stage.backend, ContextBackend):
+        return
+    refuse = (
+        '#!/bin/sh\n[ "$2" = view ] && { echo "error: cannot locate context $7" >&2; exit 1; }\necho work\necho wild\n'
+    )
+    (stage.folder / "kubectl").write_text(refuse)
+
+    async def scenario() -> None:
+        with pytest.raises(BadChoice, match=r"does not have the context 'moon'. There are: work, wild"):
+            await ContextBackend("moon").start(quiet)
+        with pytest.raises(BackendError, match="cannot locate context work"):
+            await ContextBackend("work").start(quiet)
+
+    asyncio.run(asyncio.wait_for(scenario(), SECONDS))
+
+
+def test_commands_typed_in_a_lab_shell_mean_its_cluster(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        await stage.backend.start(quiet)
+        for name, value in (await stage.backend.environment()).items():
+            monkeypatch.setenv(name, value)
+        inside = open_backend(os.environ["MESHDOJO_BACKEND"], os.environ["MESHDOJO_NAME"])
+        assert type(inside) is type(stage.backend)
+        assert inside.kubeconfig == stage.backend.kubeconfig
+        assert (await inside.status()).ready
+        assert shutil.which("meshdojo")
+        await stage.backend.stop()
 
     asyncio.run(asyncio.wait_for(scenario(), SECONDS))

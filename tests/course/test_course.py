@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from meshdojo.course.course import load_course
-from meshdojo.course.errors import CourseError
+from meshdojo.course.errors import CourseError, NoSuch
 
 
 def test_labs_come_by_weight(content: Any) -> None:
@@ -28,8 +28,11 @@ def test_two_labs_cannot_have_one_weight_or_one_name(content: Any) -> None:
 
 
 def test_an_unknown_lab_is_answered_with_the_known_ones(content: Any) -> None:
-    with pytest.raises(CourseError, match="lab: found 'nosuch'; allowed: demo"):
-        load_course(content.root).lab("nosuch")
+    course = load_course(content.root)
+    with pytest.raises(NoSuch, match="there is no lab 'nosuch'; there are: demo"):
+        course.lab("nosuch")
+    with pytest.raises(NoSuch, match="there is no task in the lab 'demo' with the name 'nosuch'; there are: do"):
+        course.lab("demo").task("nosuch")
 
 
 def test_the_courses_own_labs_are_sound() -> None:

@@ -25,6 +25,8 @@ CHAPTERS = sorted((ROOT / "labs").glob("*/**/*.md"))
 SOURCES = sorted(file for package in PACKAGES for file in package.rglob("*.py"))
 COMMANDS: Mapping[str, click.Command] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 HELP = {"--help"}
+# Those of `meshdojo` itself.
+OPTIONS = {name for parameter in typer.main.get_command(app).params for name in parameter.opts} | HELP
 
 # Pages that name the files of one package leave its name out.
 SHORT_FOR = {"control-plane.md": ("istio", "istio/translation"), "pods.md": ("kubelet",)}
@@ -91,6 +93,8 @@ def subcommands(command: click.Command | None) -> Mapping[str, click.Command]:
 
 def unknown_words(words: list[str]) -> list[str]:
     """The subcommand or the options of a call that do not exist."""
+    if words[0].startswith("-"):
+        return [word for word in words if word not in OPTIONS]
     command = COMMANDS.get(words[0])
     if subcommands(command) and len(words) > 1:
         command, words = subcommands(command).get(words[1]), words[1:]

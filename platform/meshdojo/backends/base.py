@@ -4,7 +4,8 @@ Small on purpose, as JupyterHub's Spawner is: whatever runs Kubernetes can be a 
 
     BackendError              the text is for the user: what failed, the command and its output, the remedy
     ├── BackendMissing        a program or permission that the backend needs is not there
-    └── BackendNotRunning     asked for something that only a running backend has
+    ├── BackendNotRunning     asked for something that only a running backend has
+    └── BadChoice             there is no such backend, or it cannot have that name
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from meshdojo.errors import UserError
+from meshdojo.errors import UsageError, UserError
 
 Progress = Callable[[str], None]
 
@@ -29,6 +30,10 @@ class BackendMissing(BackendError):
 
 class BackendNotRunning(BackendError):
     """The backend is not running."""
+
+
+class BadChoice(BackendError, UsageError):
+    """There is no such backend, environment or context, or it is not the one that was named to go on."""
 
 
 @dataclass(frozen=True)
@@ -126,5 +131,5 @@ class Backend(Protocol):
         ...
 
     async def environment(self) -> Mapping[str, str]:
-        """The variables of a lab shell: KUBECONFIG, PATH, and GATEWAY_URL once there is a gateway."""
+        """Variables of a lab shell: KUBECONFIG, PATH, MESHDOJO_BACKEND, MESHDOJO_NAME, GATEWAY_URL if there is one."""
         ...

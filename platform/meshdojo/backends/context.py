@@ -7,7 +7,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from meshdojo.backends.base import BackendError, BackendMissing, Progress, Status
+from meshdojo.backends.base import BackendError, BackendMissing, BadChoice, Progress, Status
 from meshdojo.backends.commands import run
 from meshdojo.backends.reached import ReachedCluster
 from meshdojo.cluster.kubeconfig import current_context
@@ -33,9 +33,8 @@ class ContextBackend(ReachedCluster):
 
     def __init__(self, instance: str = DEFAULT_NAME) -> None:
         self.context = os.environ.get(CONTEXT_VARIABLE, "") if instance == DEFAULT_NAME else instance
-        digest = hashlib.sha256(f"{self.context}\n{os.environ.get('KUBECONFIG', '')}".encode()).hexdigest()[:12]
-        folder = directories.state_root() / f"context-{digest}"
-        super().__init__(folder / "kubeconfig", f"the cluster of context {self.context or '(the current one)'!r}")
+        title = f"the cluster of context {self.context!r}" if self.context else "the cluster of the current context"
+        super().__init__(_copy_of(self.context), title, instance)
 
     @property
     def confirmation(self) -> str:
@@ -56,7 +55,19 @@ class ContextBackend(ReachedCluster):
 
     async def _copy(self) -> None:
         chosen = ("--context", self.context) if self.context else ()
-        text = await run("kubectl", "config", "view", "--minify", "--flatten", "--raw", *chosen)
+        try:
+            text = await run("kubectl", "config", "view", "--minify", "--flatten", "--raw", *chosen)
+        except BackendMissing:
+            raise
+        except BackendError as error:
+            known = (await run("kubectl", "config", "get-contexts", "--output", "name")).split()
+            if self.context in known or not (self.context or "current-context" in str(error)):
+                raise
+            wanted = f"the context {self.context!r}" if self.context else "a current context"
+            there = f"There are: {', '.join(known)}" if known else "It has none at all"
+            raise BadChoice(
+                f"your kubeconfig does not have {wanted}. {there}. Choose one with --name CONTEXT."
+            ) from error
         directories.private(self.kubeconfig.parent)
         temporary = self.kubeconfig.with_suffix(".new")
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -91,3 +102,15 @@ class ContextBackend(ReachedCluster):
 
 def _current(kubeconfig: Path) -> str:
     return current_context(kubeconfig) if kubeconfig.exists() else ""
+
+
+def _copy_of(context: str) -> Path:
+    """Where the copy of this context is, or will be: one for each context of each kubeconfig.
+
+    In a lab shell KUBECONFIG is such a copy already, and commands typed there mean it.
+    """
+    root, variable = directories.state_root(), os.environ.get("KUBECONFIG", "")
+    if Path(variable).parent.parent == root and Path(variable).parent.name.startswith("context-"):
+        return Path(variable)
+    digest = hashlib.sha256(f"{context}\n{variable}".encode()).hexdigest()[:12]
+    return root / f"context-{digest}" / "kubeconfig"

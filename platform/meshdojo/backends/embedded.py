@@ -9,14 +9,15 @@ from contextlib import suppress
 from pathlib import Path
 
 from meshdojo.backends import istio
-from meshdojo.backends.base import Backend, BackendError, BackendNotRunning, Progress, Status
+from meshdojo.backends.base import Backend, BackendError, BackendNotRunning, BadChoice, Progress, Status
 from meshdojo.backends.gateways import http_port
 from meshdojo.backends.namespaces import delete_managed
+from meshdojo.backends.variables import lab_variables
 from meshdojo.cluster.errors import ClusterError
 from meshdojo.cluster.http import HTTPClient
 from meshdojo.embedded import installation, lifecycle
 from meshdojo.embedded.environment import DEFAULT_NAME, Environment
-from meshdojo.embedded.errors import EmbeddedError
+from meshdojo.embedded.errors import BadName, EmbeddedError
 
 
 class EmbeddedBackend(Backend):
@@ -28,8 +29,8 @@ class EmbeddedBackend(Backend):
     def __init__(self, instance: str = DEFAULT_NAME) -> None:
         try:
             self.instance = Environment.named(instance)
-        except EmbeddedError as error:
-            raise BackendError(str(error)) from error
+        except BadName as error:
+            raise BadChoice(str(error)) from error
 
     @property
     def confirmation(self) -> str:
@@ -96,8 +97,10 @@ class EmbeddedBackend(Backend):
 
     async def environment(self) -> Mapping[str, str]:
         self._require()
-        path = f"{self.instance.tools}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-        variables = {**os.environ, "KUBECONFIG": str(self.kubeconfig), "PATH": path}
+        variables = lab_variables(self.name, self.instance.name, self.kubeconfig)
+        tools, path = str(self.instance.tools), variables["PATH"].split(os.pathsep)
+        # First, also in a shell inside a shell, and once.
+        variables["PATH"] = os.pathsep.join([tools, *(folder for folder in path if folder != tools)])
         with suppress(BackendError, ClusterError):
             variables["GATEWAY_URL"] = await self.endpoint()
         return variables

@@ -14,6 +14,7 @@ from meshdojo.backends.base import Backend, BackendError, BackendMissing, Backen
 from meshdojo.backends.commands import run
 from meshdojo.backends.gateways import NAMESPACE, http_port
 from meshdojo.backends.namespaces import delete_managed
+from meshdojo.backends.variables import lab_variables
 from meshdojo.cluster.errors import ClusterError
 from meshdojo.cluster.http import HTTPClient
 from meshdojo.course.content import content_root
@@ -36,6 +37,7 @@ class KindBackend(Backend):
     def __init__(
         self, instance: str = DEFAULT_NAME, cluster: str | None = None, kubeconfig: Path | None = None
     ) -> None:
+        self._instance = instance
         self.cluster = cluster or ("meshdojo" if instance == DEFAULT_NAME else f"meshdojo-{instance}")
         self._kubeconfig = kubeconfig or directories.state_root() / f"kind-{self.cluster}" / "kubeconfig"
 
@@ -131,7 +133,7 @@ class KindBackend(Backend):
         return f"{address}:{port['nodePort']}"
 
     async def environment(self) -> Mapping[str, str]:
-        variables = self._variables()
+        variables = lab_variables(self.name, self._instance, self.kubeconfig)
         with suppress(BackendError, ClusterError):
             variables["GATEWAY_URL"] = await self.endpoint()
         return variables

@@ -27,7 +27,7 @@ class MinikubeBackend(ReachedCluster):
         own = "meshdojo" if instance == DEFAULT_NAME else f"meshdojo-{instance}"
         self.profile = os.environ.get("MINIKUBE_PROFILE") or own
         self._folder = directories.state_root() / f"minikube-{self.profile}"
-        super().__init__(self._folder / "kubeconfig", f"the minikube profile {self.profile!r}")
+        super().__init__(self._folder / "kubeconfig", f"the minikube profile {self.profile!r}", instance)
 
     @property
     def owned(self) -> bool:

@@ -13,6 +13,7 @@ from meshdojo.backends.commands import run
 from meshdojo.backends.gateways import http_port
 from meshdojo.backends.istio import NAMESPACE, RECORD, RECORD_NAMESPACE, WEBHOOKS
 from meshdojo.backends.namespaces import delete_managed
+from meshdojo.backends.variables import lab_variables
 from meshdojo.cluster.errors import ClusterError, StatusError
 from meshdojo.cluster.http import HTTPClient
 from meshdojo.cluster.rollout import completed
@@ -21,8 +22,9 @@ from meshdojo.cluster.rollout import completed
 class ReachedCluster(Backend):
     """Reads and changes a cluster through the API alone. Subclasses say where it comes from."""
 
-    def __init__(self, kubeconfig: Path, title: str) -> None:
+    def __init__(self, kubeconfig: Path, title: str, instance: str) -> None:
         self._kubeconfig = kubeconfig
+        self._instance = instance
         self.title = title
 
     @property
@@ -50,7 +52,7 @@ class ReachedCluster(Backend):
     async def environment(self) -> Mapping[str, str]:
         if not self.kubeconfig.exists():
             raise BackendNotRunning(f"{self.title} has not been started here. Start it with 'meshdojo up'.")
-        variables = {**os.environ, "KUBECONFIG": str(self.kubeconfig)}
+        variables = lab_variables(self.name, self._instance, self.kubeconfig)
         with suppress(BackendError, ClusterError):
             variables["GATEWAY_URL"] = await self.endpoint()
         return variables

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from meshdojo.backends.base import Backend, BackendError
+from meshdojo.backends.base import Backend, BadChoice
 from meshdojo.backends.context import ContextBackend
 from meshdojo.backends.embedded import EmbeddedBackend
 from meshdojo.backends.kind import KindBackend
@@ -15,7 +15,7 @@ BACKENDS = ("embedded", "kind", "minikube", "context")
 def open_backend(name: str, instance: str = DEFAULT_NAME) -> Backend:
     """The backend called `name`; `instance` tells several environments (or kind clusters) apart.
 
-    Raises `BackendError` for an unknown name.
+    Raises `BadChoice` for an unknown name.
     """
     if name == "embedded":
         return EmbeddedBackend(instance)
@@ -25,4 +25,4 @@ def open_backend(name: str, instance: str = DEFAULT_NAME) -> Backend:
         return MinikubeBackend(instance)
     if name == "context":
         return ContextBackend(instance)
-    raise BackendError(f"unknown backend {name!r}; there are: {', '.join(BACKENDS)}")
+    raise BadChoice(f"unknown backend {name!r}; there are: {', '.join(BACKENDS)}")

@@ -1,5 +1,5 @@
 """``python -m meshdojo.cli``: the command without its script."""
 
-from meshdojo.cli.main import main
+from meshdojo.cli.start import main
 
 main()

@@ -106,6 +106,8 @@ async def _call(site: str, token: str, method: str, path: str) -> str:
     try:
         async with httpx.AsyncClient(base_url=site, headers=headers, timeout=PATIENCE) as http:
             answer = await http.request(method, path)
+    except UnicodeEncodeError:
+        raise SiteError(f"{TOKEN_VARIABLE} is no token: it has characters that none has.") from None
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise SiteError(f"{site} cannot be reached: {error or type(error).__name__}") from error
     if answer.is_success:

@@ -1,7 +1,7 @@
 """Words to the user: progress and errors on standard error, results on standard output.
 
-Exit codes: 0 it is so; 1 a check or a validation failed; 2 the command line was wrong; 3 the environment failed
-(never the learner's fault); 130 interrupted.
+Exit codes: 0 it is so; 1 a check or a validation failed; 2 the command line was wrong, or names what there is not;
+3 the environment failed (never the learner's fault); 130 interrupted.
 """
 
 from __future__ import annotations

@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from meshdojo.cli import completion
 from meshdojo.cli.console import err, out
 from meshdojo.cli.options import DEFAULT_INSTANCE, AsJson, Instance
 
 if TYPE_CHECKING:
     from meshdojo.embedded.userimages import UserImages
+    from meshdojo.kubelet.images import Image
 
 app = typer.Typer(
     help="Programs of this machine under names that manifests can use (embedded backend).", no_args_is_help=True
 )
 
 ImageName = Annotated[str, typer.Argument(help="The name of the image, such as 'shop/cart'; any tag means the same.")]
+OwnImage = Annotated[str, typer.Argument(help="The name of an image that was added.", autocompletion=completion.images)]
 
 
 @app.command()
@@ -42,6 +45,8 @@ def add(
     added = local_program(image, command, variables, Path.cwd())
     _images(name).add(added)
     err.print(f"Pods can now use the image {added.name!r}: {' '.join(added.command)}", markup=False)
+    if any(added.name in one.names for one in _built_in()):
+        err.print("It takes the place of the one that is always there, until 'meshdojo image remove'.")
     if not is_python(added.command[0]):
         err.print("It is no Python program, so the mesh does not capture its connections.")
 
@@ -59,11 +64,8 @@ def list_images(as_json: AsJson = False, name: Instance = DEFAULT_INSTANCE) -> N
 
     Example: meshdojo image list
     """
-    from meshdojo.course.content import content_root
-    from meshdojo.embedded.images import known_images
-
     own = {one.name: " ".join(one.command) for one in _images(name).all()}
-    built_in = [image.names[0] for image in known_images(content_root() / "apps")]
+    built_in = [image.names[0] for image in _built_in()]
     if as_json:
         out.print_json(json.dumps({"added": own, "built in": built_in}))
         return
@@ -74,13 +76,20 @@ def list_images(as_json: AsJson = False, name: Instance = DEFAULT_INSTANCE) -> N
 
 
 @app.command()
-def remove(image: ImageName, name: Instance = DEFAULT_INSTANCE) -> None:
+def remove(image: OwnImage, name: Instance = DEFAULT_INSTANCE) -> None:
     """Forget an image that was added. Pods that run it go on.
 
     Example: meshdojo image remove shop/cart
     """
     _images(name).remove(image)
     err.print(f"The image {image!r} is gone.", markup=False)
+
+
+def _built_in() -> list[Image]:
+    from meshdojo.course.content import content_root
+    from meshdojo.embedded.images import known_images
+
+    return known_images(content_root() / "apps")
 
 
 def _images(name: str) -> UserImages:

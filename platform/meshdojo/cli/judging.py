@@ -76,6 +76,16 @@ def _as_json(result: Result) -> dict[str, Any]:
     return {"check": result.check.id, "outcome": kind, "seconds": result.seconds, **asdict(result.outcome)}
 
 
+def as_facts(difference: Difference) -> dict[str, Any]:
+    """A difference for programs: what it is (``added``, ``changed``, ``missing``), of what, why, and changed lines."""
+    return {
+        "what": difference.what,
+        "object": str(difference.key),
+        "note": difference.note,
+        "lines": difference.lines(),
+    }
+
+
 _MARKS = {"added": ("green", "+"), "changed": ("yellow", "~"), "missing": ("red", "-")}
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from meshdojo.cli import completion
 from meshdojo.cli.console import EXIT_FAILED, err, out, run, steps
 from meshdojo.cli.options import (
     DEFAULT_BACKEND,
@@ -23,7 +24,14 @@ from meshdojo.cli.options import (
 if TYPE_CHECKING:
     from meshdojo.course.lab import Lab
 
-LabName = Annotated[str, typer.Argument(help="The lab, such as 'canary'; 'meshdojo labs' lists them.")]
+LabName = Annotated[
+    str,
+    typer.Argument(help="The lab, such as 'canary'; 'meshdojo labs' lists them.", autocompletion=completion.labs),
+]
+
+
+# Columns of a terminal.
+_ROOM_FOR_FIGURES = 70
 
 
 def labs(as_json: AsJson = False) -> None:
@@ -41,9 +49,15 @@ def labs(as_json: AsJson = False) -> None:
     if as_json:
         out.print_json(json.dumps([_facts(lab) for lab in course.labs]))
         return
-    table = Table("lab", "title", "minutes", "difficulty", "tasks", box=None)
+    table = Table(box=None)
+    # The name is what one types: it is whole on the narrowest terminal.
+    table.add_column("lab", no_wrap=True, min_width=max(len(lab.id) for lab in course.labs))
+    figures = ("minutes", "difficulty", "tasks") if out.width >= _ROOM_FOR_FIGURES else ()
+    for title in ("title", *figures):
+        table.add_column(title)
     for lab in course.labs:
-        table.add_row(lab.id, lab.title, str(lab.front.time), lab.front.difficulty, str(len(lab.tasks)))
+        cells = (lab.id, lab.title, str(lab.front.time), lab.front.difficulty, str(len(lab.tasks)))
+        table.add_row(*cells[: 2 + len(figures)])
     out.print(table)
 
 
@@ -53,7 +67,7 @@ def _facts(lab: Lab) -> dict[str, Any]:
 
 def check(
     lab: LabName,
-    task: Annotated[str, typer.Argument(help="Only this task.")] = "",
+    task: Annotated[str, typer.Argument(help="Only this task.", autocompletion=completion.tasks)] = "",
     watching: Annotated[bool, typer.Option("--watch", help="Check again whenever the cluster changes.")] = False,
     site: Annotated[
         str, typer.Option(help="Have this site check it in its own mesh; MESHDOJO_TOKEN holds your personal token.")
@@ -66,6 +80,8 @@ def check(
 
     Example: meshdojo check canary --watch
     """
+    if watching and (site or as_json):
+        raise typer.BadParameter(f"cannot go together with {'--site' if site else '--json'}", param_hint="--watch")
     if site:
         from meshdojo.cli.attending import check_on_site
 
@@ -109,18 +125,26 @@ def reset(
     err.print(f"Lab {chosen.id!r} is at its start.")
 
 
-def diff(lab: LabName, backend: BackendName = DEFAULT_BACKEND, name: Instance = DEFAULT_INSTANCE) -> None:
+def diff(
+    lab: LabName,
+    as_json: AsJson = False,
+    backend: BackendName = DEFAULT_BACKEND,
+    name: Instance = DEFAULT_INSTANCE,
+) -> None:
     """Show what differs from the start of a lab: what 'reset' would undo. Exit code 1 when something does.
 
     Example: meshdojo diff canary
     """
-    from meshdojo.cli.judging import show_differences
+    from meshdojo.cli.judging import as_facts, show_differences
     from meshdojo.course.course import load_course
     from meshdojo.validation.setup import lab_differences
 
     chosen = load_course().lab(lab)
     found = run(lab_differences(reached(backend, name), chosen))
-    show_differences(found)
+    if as_json:
+        out.print_json(json.dumps([as_facts(one) for one in found]))
+    else:
+        show_differences(found)
     if found:
         raise typer.Exit(EXIT_FAILED)
     err.print(f"Lab {chosen.id!r} is as it was at its start.")

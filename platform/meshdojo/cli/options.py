@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from meshdojo.cli import completion
 
 if TYPE_CHECKING:
     from meshdojo.backends.base import Backend
@@ -17,6 +21,7 @@ BackendName = Annotated[
         envvar="MESHDOJO_BACKEND",
         help="Where the mesh runs: embedded, kind, minikube or context (a cluster of yours).",
         show_default=True,
+        autocompletion=completion.backends,
     ),
 ]
 Instance = Annotated[
@@ -26,6 +31,7 @@ Instance = Annotated[
         envvar="MESHDOJO_NAME",
         help="Which environment, where you keep several; for --backend context the context.",
         show_default=True,
+        autocompletion=completion.instances,
     ),
 ]
 Confirm = Annotated[
@@ -45,8 +51,8 @@ def opened(backend: str, instance: str) -> Backend:
 
 
 def confirmed(backend: Backend, answer: str) -> Backend:
-    """The backend, once somebody has named a cluster that is not ours. Raises `BackendError` for another answer."""
-    from meshdojo.backends.base import BackendError
+    """The backend, once somebody has named a cluster that is not ours. Raises `BadChoice` for another answer."""
+    from meshdojo.backends.base import BadChoice
 
     if backend.owned:
         return backend
@@ -56,7 +62,7 @@ def confirmed(backend: Backend, answer: str) -> Backend:
             f"This deletes what meshdojo made in {wanted!r}, a cluster of yours. Type its name", err=True
         )
     if answer != wanted:
-        raise BackendError(f"nothing was done: this cluster is yours. Name it to go on: --confirm {wanted}")
+        raise BadChoice(f"nothing was done: this cluster is yours. Name it to go on: --confirm {wanted}")
     return backend
 
 
@@ -66,6 +72,17 @@ def reached(backend: str, instance: str) -> Backend:
 
     chosen = opened(backend, instance)
     if not chosen.kubeconfig.exists():
-        option = "" if backend == DEFAULT_BACKEND else f" --backend {backend}"
-        raise BackendNotRunning(f"the {backend} cluster is not running. Start it with 'meshdojo up --detach{option}'.")
+        options = chosen_by(backend, instance)
+        raise BackendNotRunning(f"the {backend} cluster is not running. Start it with 'meshdojo up --detach{options}'.")
     return chosen
+
+
+def chosen_by(backend: str, instance: str) -> str:
+    """The options that a command needs to mean the same cluster as this one, in words to be typed; '' for none."""
+    given = {"--backend": (backend, "MESHDOJO_BACKEND", DEFAULT_BACKEND)}
+    given["--name"] = (instance, "MESHDOJO_NAME", DEFAULT_INSTANCE)
+    return "".join(
+        f" {option} {shlex.quote(value)}"
+        for option, (value, variable, default) in given.items()
+        if value != (os.environ.get(variable) or default)
+    )

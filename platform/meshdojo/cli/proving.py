@@ -18,7 +18,7 @@ from meshdojo.cli.console import EXIT_FAILED, err, out, run
 from meshdojo.course.course import load_course
 from meshdojo.course.lab import Lab
 from meshdojo.embedded import lifecycle
-from meshdojo.errors import UserError
+from meshdojo.errors import UsageError
 from meshdojo.validation.campaign import COURSE, Campaign, Plan, side_by_side, slowest_first
 from meshdojo.validation.report import Report, Step, junit, table
 
@@ -39,10 +39,12 @@ def prove(names: list[str], where: Where, plan: Plan, folder: Path, junit_file: 
     course = load_course()
     labs = [course.lab(name) for name in names] if names else list(course.labs)
     if where.jobs > 1 and where.backend not in OWN_ENVIRONMENTS:
-        raise UserError(
+        raise UsageError(
             f"--jobs is for backends whose environments meshdojo can make: {' and '.join(OWN_ENVIRONMENTS)}. "
             f"{where.backend} has one job."
         )
+    if junit_file and not junit_file.absolute().parent.is_dir():
+        raise UsageError(f"{junit_file} cannot be written: there is no directory {junit_file.absolute().parent}")
     orders = plan.orders(slowest_first(labs) if where.jobs > 1 else labs)
     for number, order in enumerate(orders, 1):
         seed = "the course's order" if plan.seed is None else f"seed {plan.seed}"

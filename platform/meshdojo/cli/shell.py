@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sys
 from typing import Annotated
 
 import typer
 
 from meshdojo.cli.console import err, run
-from meshdojo.cli.options import DEFAULT_BACKEND, DEFAULT_INSTANCE, BackendName, Instance, opened
+from meshdojo.cli.options import DEFAULT_BACKEND, DEFAULT_INSTANCE, BackendName, Instance, reached
+from meshdojo.errors import UserError
 
 
 def shell(
@@ -20,9 +23,14 @@ def shell(
 
     Example: meshdojo shell -c 'kubectl get pods -A'
     """
-    variables = dict(run(opened(backend, name).environment()))
+    variables = dict(run(reached(backend, name).environment()))
     program = os.environ.get("SHELL") or "/bin/sh"
+    if shutil.which(program) is None:
+        raise UserError(f"your shell {program!r} (the variable SHELL) cannot be run; try SHELL=/bin/sh")
     if command:
         os.execvpe(program, [program, "-c", command], variables)
+    if not sys.stdin.isatty():
+        # Commands come through a pipe: nobody is there for a prompt.
+        os.execvpe(program, [program], variables)
     err.print(f"A shell for the {backend} cluster; 'exit' leaves it.")
     os.execvpe(program, [program, "-i"], variables)

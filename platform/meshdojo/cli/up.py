@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
-from meshdojo.backends.base import Backend, BackendError, BackendMissing, Progress
+from meshdojo.backends.base import Backend, BackendMissing, BackendNotRunning, Progress
 from meshdojo.cli.console import EXIT_FAILED, err, out, run, steps
-from meshdojo.cli.options import DEFAULT_BACKEND, DEFAULT_INSTANCE, AsJson, BackendName, Instance, opened
+from meshdojo.cli.options import DEFAULT_BACKEND, DEFAULT_INSTANCE, AsJson, BackendName, Instance, chosen_by, opened
 
 
 def up(
@@ -30,7 +30,8 @@ def up(
     with steps() as progress:
         started = run(_start(chosen, progress, istio, tied=not detach))
     _warn_about_kubectl()
-    err.print(f"The cluster is up. [bold]meshdojo shell[/bold] opens a shell for it; kubeconfig: {chosen.kubeconfig}")
+    shell = f"meshdojo shell{chosen_by(backend, name)}"
+    err.print(f"The cluster is up. [bold]{shell}[/bold] opens a shell for it; kubeconfig: {chosen.kubeconfig}")
     if started and not detach:
         wait_for_interrupt()
         err.print("stopping ...")
@@ -115,5 +116,6 @@ def kubeconfig(backend: BackendName = DEFAULT_BACKEND, name: Instance = DEFAULT_
     """
     path = opened(backend, name).kubeconfig
     if not path.exists():
-        raise BackendError(f"there is no kubeconfig yet ({path}). Start the cluster first: meshdojo up --detach")
+        start = f"meshdojo up --detach{chosen_by(backend, name)}"
+        raise BackendNotRunning(f"there is no kubeconfig yet ({path}). Start the cluster first: {start}")
     print(path)

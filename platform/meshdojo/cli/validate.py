@@ -7,13 +7,16 @@ from typing import Annotated
 
 import typer
 
+from meshdojo.cli import completion
 from meshdojo.cli.options import DEFAULT_BACKEND, DEFAULT_INSTANCE, BackendName, Confirm, Instance, confirmed, opened
 
 ARTIFACTS = Path("artifacts")
 
 
 def validate(
-    labs: Annotated[list[str] | None, typer.Argument(help="The labs; none means all.")] = None,
+    labs: Annotated[
+        list[str] | None, typer.Argument(help="The labs; none means all.", autocompletion=completion.labs)
+    ] = None,
     passes: Annotated[int, typer.Option(min=1, help="How often in a row.")] = 1,
     shuffle: Annotated[
         int | None, typer.Option(metavar="SEED", help="In an order that follows from this number, another each pass.")

@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from meshdojo.course.content import content_root
-from meshdojo.course.errors import CourseError, found
+from meshdojo.course.errors import CourseError, NoSuch
 from meshdojo.course.lab import BASE, Lab, load_lab
 
 
@@ -19,11 +19,11 @@ class Course:
     labs: tuple[Lab, ...]
 
     def lab(self, name: str) -> Lab:
-        """The lab with this id (``canary``) or folder (``03-canary``). Raises CourseError that lists the labs."""
+        """The lab with this id (``canary``) or folder (``03-canary``). Raises NoSuch, which lists the labs."""
         for lab in self.labs:
             if name in (lab.id, lab.folder.name):
                 return lab
-        raise CourseError(self.folder, 0, found("lab", name, (lab.id for lab in self.labs)))
+        raise NoSuch("lab", name, (lab.id for lab in self.labs))
 
 
 def load_course(root: Path | None = None) -> Course:

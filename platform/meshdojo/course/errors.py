@@ -1,6 +1,7 @@
 """Mistakes in the course's files, in the words of the person who has to mend them.
 
 CourseError        message: what is wrong; str() starts with `file:line: `
+NoSuch             somebody asked for a lab or task that the course does not have
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from meshdojo.errors import UserError
+from meshdojo.errors import UsageError, UserError
 
 
 class CourseError(UserError):
@@ -22,6 +23,13 @@ class CourseError(UserError):
         self.file = file
         self.line = line
         self.message = message
+
+
+class NoSuch(UsageError):
+    """The course is well, and has no `what` (a lab, a task) of this name. The text lists those that there are."""
+
+    def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
+        super().__init__(f"there is no {what} {name!r}; there are: {', '.join(known) or 'none'}")
 
 
 def found(what: str, value: object, allowed: Iterable[str], remedy: str = "") -> str:

@@ -21,7 +21,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from meshdojo.course import frontmatter, markdown
-from meshdojo.course.errors import CourseError, found
+from meshdojo.course.errors import CourseError, NoSuch, found
 from meshdojo.course.fences import Fence
 from meshdojo.course.markdown import Question, Section, Task
 
@@ -158,11 +158,11 @@ class Lab:
         return tuple(question for section in self.sections for question in section.questions)
 
     def task(self, name: str) -> Task:
-        """The task with this id. Raises CourseError."""
+        """The task with this id. Raises NoSuch."""
         for task in self.tasks:
             if task.id == name:
                 return task
-        raise CourseError(self.folder / CHAPTER, 0, found("task", name, (task.id for task in self.tasks)))
+        raise NoSuch(f"task in the lab {self.id!r} with the name", name, (task.id for task in self.tasks))
 
     def manifests(self) -> tuple[dict[str, Any], ...]:
         """The objects of the lab's start state, in the order in which they are applied. Raises CourseError.

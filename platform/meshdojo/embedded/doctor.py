@@ -119,7 +119,8 @@ def state() -> Finding:
         run = directories.run_directory(root / "default")
         directories.private(run.parent)
     except EmbeddedError as error:
-        return Finding("directories", "wrong", str(error), "Set MESHDOJO_HOME to a directory of your own.")
+        saw, _, remedy = str(error).partition(". ")
+        return Finding("directories", "wrong", saw, remedy)
     return Finding("directories", "ok", f"{root}, {run.parent}")
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from meshdojo.embedded import directories
 from meshdojo.embedded.certificates import new_token, write_serving_certificate
-from meshdojo.embedded.errors import EmbeddedError
+from meshdojo.embedded.errors import BadName, EmbeddedError
 from meshdojo.network import BLOCKS, Block
 
 API_PORT = 6443
@@ -35,9 +35,9 @@ class Environment:
 
     @classmethod
     def named(cls, name: str = DEFAULT_NAME) -> Environment:
-        """The environment of this name. Raises `EmbeddedError` for a name that is no DNS label."""
+        """The environment of this name. Raises `BadName` for a name that is no DNS label."""
         if not _NAME.fullmatch(name):
-            raise EmbeddedError(
+            raise BadName(
                 f"environment name {name!r}: allowed are small letters, digits and '-' (at most 32), such as 'lab-2'"
             )
         return cls(name, directories.state_root() / name)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from meshdojo.errors import UserError
+from meshdojo.errors import UsageError, UserError
 
 
 class EmbeddedError(UserError):
     """The environment could not do what was asked; the text is for the user."""
+
+
+class BadName(EmbeddedError, UsageError):
+    """Nothing can have this name, or nothing has it: an environment, an image, a program."""
 
 
 class NotRunning(EmbeddedError):

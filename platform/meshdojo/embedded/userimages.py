@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from meshdojo.embedded.errors import EmbeddedError
+from meshdojo.embedded.errors import BadName, EmbeddedError
 from meshdojo.kubelet.images import Image, InvalidReference, repository
 from meshdojo.kubelet.runner.programs import is_python
 
@@ -84,11 +84,11 @@ class UserImages:
         self._write([*(one for one in self.all() if one.name != image.name), image])
 
     def remove(self, name: str) -> None:
-        """Raises `EmbeddedError` when there is none with this name."""
+        """Raises `BadName` when there is none with this name."""
         kept = [one for one in self.all() if one.name != named(name)]
         if len(kept) == len(self.all()):
             known = ", ".join(one.name for one in self.all()) or "none"
-            raise EmbeddedError(f"there is no image {name!r} of yours; there are: {known}")
+            raise BadName(f"there is no image {name!r} of yours; there are: {known}")
         self._write(kept)
 
     def _write(self, images: Sequence[UserImage]) -> None:
@@ -99,15 +99,15 @@ class UserImages:
 
 
 def named(reference: str) -> str:
-    """The name under which an image is kept: without a tag. Raises `EmbeddedError` for one that is none."""
+    """The name under which an image is kept: without a tag. Raises `BadName` for one that is none."""
     try:
         return repository(reference)
     except InvalidReference as error:
-        raise EmbeddedError(f"{reference!r} cannot be the name of an image: {error}") from error
+        raise BadName(f"{reference!r} cannot be the name of an image: {error}") from error
 
 
 def local_program(name: str, words: Sequence[str], env: Mapping[str, str], cwd: Path) -> UserImage:
-    """The image `name` for a command line as typed in `cwd`. Raises `EmbeddedError` when there is no such program.
+    """The image `name` for a command line as typed in `cwd`. Raises `BadName` when there is no such program.
 
     Programs and scripts are found now, so that the pod does not depend on where it was typed.
     """
@@ -116,17 +116,17 @@ def local_program(name: str, words: Sequence[str], env: Mapping[str, str], cwd: 
         return UserImage(named(name), (sys.executable, *_python(arguments, cwd)), env, (str(cwd),))
     found = shutil.which(program, path=os.environ.get("PATH")) if "/" not in program else str(cwd / program)
     if found is None or not os.access(found, os.X_OK) or Path(found).is_dir():
-        raise EmbeddedError(f"{program!r} is not a program that can be run on this machine")
+        raise BadName(f"{program!r} is not a program that can be run on this machine")
     return UserImage(named(name), (str(Path(found).absolute()), *arguments), env)
 
 
 def _python(arguments: list[str], cwd: Path) -> list[str]:
     """The script of a Python command line with its whole path."""
     if not arguments:
-        raise EmbeddedError("say what Python is to run: a script, or '-m MODULE'")
+        raise BadName("say what Python is to run: a script, or '-m MODULE'")
     script = cwd / arguments[0]
     if arguments[0].startswith("-") or not script.is_file():
         if not arguments[0].startswith("-"):
-            raise EmbeddedError(f"there is no file {script}")
+            raise BadName(f"there is no file {script}")
         return arguments
     return [str(script.absolute()), *arguments[1:]]

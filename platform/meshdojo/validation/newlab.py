@@ -12,7 +12,7 @@ from pathlib import Path
 from string import Template
 
 from meshdojo.course.course import load_course
-from meshdojo.errors import UserError
+from meshdojo.errors import UsageError, UserError
 
 SKELETON = Path(__file__).parent / "skeleton"
 CHECKS = Path("checkers/meshdojo/checks/labs")
@@ -33,7 +33,7 @@ def new_lab(root: Path, name: str, number: int | None = None) -> list[Path]:
     chosen = max(taken, default=0) + 1 if number is None else number
     if chosen in taken or not 0 <= chosen <= HIGHEST:
         used = ", ".join(f"{one:02}" for one in sorted(taken))
-        raise UserError(f"number {chosen}: expected one from 0 to {HIGHEST} that no lab has; used are {used}")
+        raise UsageError(f"number {chosen}: expected one from 0 to {HIGHEST} that no lab has; used are {used}")
     weights = {lab.front.weight for lab in course.labs}
     weight = next(weight for weight in range(10 * chosen, 10 * chosen + len(weights) + 1) if weight not in weights)
     values = {
@@ -60,9 +60,9 @@ def _require(root: Path, name: str) -> None:
     if not (root / CHECKS).is_dir():
         raise UserError(f"{root} is no checkout of meshdojo: a lab's checks are part of its source. Clone it first.")
     if not _NAME.fullmatch(name):
-        raise UserError(f"name {name!r}: expected small letters, digits and single dashes, such as 'rate-limits'")
+        raise UsageError(f"name {name!r}: expected small letters, digits and single dashes, such as 'rate-limits'")
     if any(name == lab.id for lab in load_course(root).labs):
-        raise UserError(f"there is a lab {name!r} already")
+        raise UsageError(f"there is a lab {name!r} already")
 
 
 def _files(root: Path, name: str, number: int) -> Iterator[tuple[Path, Path]]:

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import httpx
 from sqlalchemy import func, select, update
 
-from meshdojo.errors import UserError
+from meshdojo.errors import UsageError, UserError
 from meshdojo.web.database import Database, table
 from meshdojo.web.models import LOCAL_LEARNER, Attempt, HintOpened
 from meshdojo.web.models import Membership as Row
@@ -27,6 +27,10 @@ TOPIC = "membership"
 
 class JoinError(UserError):
     """The workshop cannot be joined; the text says why and what to do."""
+
+
+class BadInvitation(JoinError, UsageError):
+    """What was given to join with is none."""
 
 
 @dataclass(frozen=True)
@@ -54,14 +58,14 @@ class Invitation:
 
 
 def invitation(address: str, code: str = "") -> Invitation:
-    """From an address and a code, or from the one link that has both. Raises `JoinError`."""
+    """From an address and a code, or from the one link that has both. Raises `BadInvitation`."""
     parts = urlsplit(address.strip())
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise JoinError(f"{address!r} is no address of a workshop. It begins with http:// or https://.")
+        raise BadInvitation(f"{address!r} is no address of a workshop. It begins with http:// or https://.")
     before, found, in_link = parts.path.partition("/join/")
     code = code.strip() or in_link.strip("/")
     if not code:
-        raise JoinError("The code is missing. The instructor shows it; it looks like KX4T-9TQB.")
+        raise BadInvitation("The code is missing. The instructor shows it; it looks like KX4T-9TQB.")
     return Invitation(f"{parts.scheme}://{parts.netloc}{before.rstrip('/') if found else ''}", code)
 
 
