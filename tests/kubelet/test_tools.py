@@ -99,6 +99,12 @@ def test_a_shell_finds_what_is_mounted(start: Start) -> None:
                 "",
             )
             assert await it.exec("web", "cat", "/etc/nosuch/app/b") == (0, "two\n", "")
+            listed = await it.exec("web", "ls", "-l", "/etc/nosuch/app")
+            assert [line.split()[8] for line in listed[1].splitlines()[1:]] == ["a", "b"]
+            packed = "tar cf - /etc/nosuch/app 2>/dev/null | tar tf -; tar cf - -C /etc/nosuch/app a | tar tf -"
+            _, members, _ = await it.exec("web", "sh", "-c", packed)
+            assert {"etc/nosuch/app/a", "etc/nosuch/app/b", "a"} <= set(members.split())
+            assert all(name.startswith("etc/nosuch/app/") for name in members.split() if name != "a")
             written = "cp /etc/nosuch/app/a /tmp/meshdojo-test-copy && grep -c one /tmp/meshdojo-test-copy"
             assert await it.exec("web", "sh", "-c", written) == (0, "1\n", "")
 

@@ -24,7 +24,8 @@ MOUNTED = (
     *("stat", "tail", "tar", "tee", "test", "touch", "uniq", "vi", "wc", "xargs"),
 )
 
-# An argument below a mountPath becomes the path where the mount really is. In the shell's own language, because it runs
+# An argument below a mountPath becomes the path where the mount really is. A mounted directory is a link there: what
+# comes behind it (a "/", for tar a "/.") makes programs see the directory. In the shell's own language, because it runs
 # at each call: it costs a millisecond, where Python would cost fifty.
 _MOUNTED_SCRIPT = """\
 #!/bin/sh
@@ -33,15 +34,19 @@ for word do
   IFS=:
   for mount in $MESHDOJO_MOUNTS; do
     case $word in
-      "$MESHDOJO_ROOT"/*) break ;;
-      "$mount"|"$mount"/*) word=$MESHDOJO_ROOT$word; break ;;
+      "$mount"|"$MESHDOJO_ROOT$mount") word=$MESHDOJO_ROOT$mount; [ ! -d "$word" ] || word=$word{directory} ;;
+      "$MESHDOJO_ROOT"/*) ;;
+      "$mount"/*) word=$MESHDOJO_ROOT$word ;;
     esac
   done
   unset IFS
   set -- "$@" "$word"
 done
-exec {program} "$@"
+{variables}exec {program} "$@"
 """
+# What tar calls its members is without the place of the mounts, as `kubectl cp` looks for them. GNU tar reads this
+# variable, which may stand before "cf", as an option may not; others leave it alone.
+_TAR_OPTIONS = r"""TAR_OPTIONS="--transform=s,^/*${MESHDOJO_ROOT#/}/,,;s,/\./,/," """
 
 
 def fallbacks(path: str) -> dict[str, tuple[str, ...]]:
@@ -55,7 +60,9 @@ def write(folder: Path, path: str) -> None:
     for name in MOUNTED:
         found = shutil.which(name, path=path)
         if found is not None:
-            _script(folder / name, _MOUNTED_SCRIPT.format(program=shlex.quote(found)))
+            directory, variables = ("/.", _TAR_OPTIONS) if name == "tar" else ("/", "")
+            text = _MOUNTED_SCRIPT.format(program=shlex.quote(found), directory=directory, variables=variables)
+            _script(folder / name, text)
     for name, command in {"python": ("python",), "python3": ("python",), **OURS, **fallbacks(path)}.items():
         words = " ".join((shlex.quote(sys.executable), "-m", "meshdojo.kubelet.runner", *command[1:]))
         _script(folder / name, f'#!/bin/sh\nexec {words} "$@"\n')
