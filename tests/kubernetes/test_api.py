@@ -502,6 +502,42 @@ def test_a_crd_is_established_and_served_at_once(api: Api) -> None:
     assert old == {**ship, "apiVersion": "fleet.test/v1beta1"}
 
 
+def typed(fields: Object, storage: str = "v1") -> Object:
+    """The definition with a schema: `fields` of the spec in v1, nothing said about v1beta1."""
+    definition = crd("v1", "v1beta1")
+    for version in definition["spec"]["versions"]:
+        version["storage"] = version["name"] == storage
+    spec = {"type": "object", "properties": fields}
+    definition["spec"]["versions"][0]["schema"] = {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec}}}
+    return definition
+
+
+def test_what_was_stored_is_read_as_the_definition_is_now(api: Api) -> None:
+    text = {"type": "string"}
+    made = run(api.create(CRDS, typed({"a": text, "old": text})))
+    ship = run(api.create("ships.fleet.test", {"metadata": {"name": "s"}, "spec": {"a": "1", "old": "2"}}, "default"))
+    run(api.update(CRDS, {**made, **typed({"a": text, "new": {**text, "default": "3"}}), "metadata": made["metadata"]}))
+
+    read = run(api.get("ships.fleet.test", "s", "default"))
+    [listed] = run(api.list("ships.fleet.test", "default")).items
+    touched = run(api.patch("ships.fleet.test", "s", {"metadata": {"labels": {"a": "b"}}}, "default"))
+
+    assert read["spec"] == {"a": "1", "new": "3"}
+    assert read["metadata"] == ship["metadata"]
+    assert listed == read
+    assert touched["spec"] == read["spec"]
+    assert touched["metadata"]["generation"] == 1
+
+
+def test_what_was_written_in_another_version_has_the_defaults_of_the_stored_one(api: Api) -> None:
+    run(api.create(CRDS, typed({"speed": {"type": "integer", "default": 3}})))
+    old = {"metadata": {"name": "s"}, "spec": {}}
+
+    run(api.create("ships.v1beta1.fleet.test", old, "default"))
+
+    assert run(api.get("ships.v1.fleet.test", "s", "default"))["spec"] == {"speed": 3}
+
+
 def test_custom_resources_need_a_resource_version_to_be_replaced(api: Api) -> None:
     run(api.create(CRDS, crd("v1")))
     run(api.create("ships.fleet.test", {"metadata": {"name": "s"}}, "default"))
