@@ -1,5 +1,6 @@
 """httpbin: answers with what it was asked, in the shapes of go-httpbin: JSON with two spaces, values of headers and of
-query parameters as lists. What is here is what people point at a mesh; image and form pages are not.
+query parameters as lists, and the headers that let any page read it. What is here is what people point at a mesh;
+digest authentication, WebSockets, trailers and forms are not.
 """
 
 from __future__ import annotations
@@ -21,11 +22,14 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from samples.pictures import PICTURES
 from samples.serving import serve
 
 PORT = 8080
@@ -164,7 +168,7 @@ async def status(request: Request) -> Response:
         307: {"location": "/redirect/1"},
         401: {"www-authenticate": 'Basic realm="Fake Realm"'},
     }
-    return Response(status_code=code, headers=special.get(code))
+    return PlainTextResponse(status_code=code, headers=special.get(code))
 
 
 def seconds(text: str) -> float:
@@ -191,7 +195,9 @@ async def unstable(request: Request) -> Response:
 
 async def response_headers(request: Request) -> Response:
     arguments = _arguments(request)
-    answer = as_json(arguments)
+    arguments.setdefault("Content-Type", ["application/json; charset=utf-8"])
+    answer = as_json(dict(sorted(arguments.items())))
+    del answer.headers["content-type"]
     for name, values in arguments.items():
         for value in values:
             answer.headers.append(name, value)
@@ -231,14 +237,14 @@ async def show_cookies(request: Request) -> Response:
 async def set_cookies(request: Request) -> Response:
     answer = Response(status_code=302, headers={"location": "/cookies"})
     for name, value in request.query_params.items():
-        answer.set_cookie(name, value, path="/")
+        answer.set_cookie(name, value, path=None, httponly=True, samesite=None)
     return answer
 
 
 async def delete_cookies(request: Request) -> Response:
     answer = Response(status_code=302, headers={"location": "/cookies"})
     for name in request.query_params:
-        answer.delete_cookie(name, path="/")
+        answer.delete_cookie(name, path="", httponly=True, samesite=None)
     return answer
 
 
@@ -314,6 +320,47 @@ async def compressed(request: Request) -> Response:
     body = json.dumps({**_facts(request), f"{kind}ped" if kind == "gzip" else "deflated": True}, indent=2).encode()
     packed = gzip.compress(body) if kind == "gzip" else zlib.compress(body)
     return Response(packed, headers={"content-encoding": kind}, media_type="application/json")
+
+
+async def picture(request: Request) -> Response:
+    """``/image/png``, or ``/image``: the one that the client prefers."""
+    kind = request.path_params.get("kind")
+    if kind is None:
+        accepted = request.headers.get("accept", "")
+        kind = next((name for name, (media, _) in PICTURES.items() if media in accepted), None)
+        if kind is None and accepted and not ("image/*" in accepted or "*/*" in accepted):
+            raise problem(406, "Client did not request a supported media type")
+    media, content = PICTURES.get(kind or "png", ("", b""))
+    if not media:
+        raise problem(404, "Not Found")
+    return Response(content, headers={"content-type": media})
+
+
+async def some_range(request: Request) -> Response:
+    """``/range/26``: the alphabet again and again, whole or the part that ``Range: bytes=…`` asks for."""
+    count = _count(request, "count", MAX_BYTES)
+    whole = (b"abcdefghijklmnopqrstuvwxyz" * (count // 26 + 1))[:count]
+    headers = {"etag": f"range{count}", "accept-ranges": "bytes", "content-type": "text/plain; charset=utf-8"}
+    asked = re.fullmatch(r"bytes=(\d*)-(\d*)", request.headers.get("range", ""))
+    if asked is None or not (asked[1] or asked[2]):
+        return Response(whole, headers=headers)
+    first = int(asked[1]) if asked[1] else max(count - int(asked[2]), 0)
+    last = min(int(asked[2]), count - 1) if asked[1] and asked[2] else count - 1
+    if first > last:
+        return Response(status_code=416, headers={**headers, "content-range": f"bytes */{count}"})
+    return Response(whole[first : last + 1], 206, {**headers, "content-range": f"bytes {first}-{last}/{count}"})
+
+
+async def dump(request: Request) -> Response:
+    """The request as it stood on the wire, as far as that is known."""
+    path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    lines = [f"{request.method} {path} HTTP/1.1", f"Host: {request.headers.get('host', '')}"]
+    lines += [f"{name}: {value}" for name, values in headers(request).items() if name != "Host" for value in values]
+    return PlainTextResponse("\r\n".join([*lines, "", ""]).encode() + await request.body())
+
+
+async def environment(_request: Request) -> Response:
+    return as_json({"env": {name: value for name, value in os.environ.items() if name.startswith("HTTPBIN_ENV_")}})
 
 
 async def new_uuid(_request: Request) -> Response:
@@ -399,6 +446,11 @@ def _routes() -> list[Route]:
         ("/gzip", compressed, plain),
         ("/deflate", compressed, plain),
         ("/uuid", new_uuid, plain),
+        ("/image", picture, plain),
+        ("/image/{kind}", picture, plain),
+        ("/range/{count}", some_range, plain),
+        ("/dump/request", dump, plain),
+        ("/env", environment, plain),
         ("/base64/{text}", decode, plain),
         ("/base64/decode/{text}", decode, plain),
         ("/cache", cache, plain),
@@ -420,9 +472,40 @@ def _routes() -> list[Route]:
     ]
 
 
-def build() -> Starlette:
+class AnyOrigin:
+    """Every answer says that any page may read it, and OPTIONS is answered with what a page may send."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        asked = Request(scope).headers
+
+        async def allowed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                answer = MutableHeaders(scope=message)
+                answer["access-control-allow-credentials"] = "true"
+                answer["access-control-allow-origin"] = asked.get("origin") or "*"
+            await send(message)
+
+        if scope["method"] != "OPTIONS":
+            await self._app(scope, receive, allowed)
+            return
+        may = {
+            "access-control-allow-methods": "GET, POST, HEAD, PUT, DELETE, PATCH, OPTIONS",
+            "access-control-max-age": "3600",
+        }
+        if wanted := asked.get("access-control-request-headers"):
+            may["access-control-allow-headers"] = wanted
+        await Response(headers=may)(scope, receive, allowed)
+
+
+def build() -> ASGIApp:
     """The ASGI application."""
-    return Starlette(routes=_routes(), exception_handlers={HTTPException: _on_error})
+    return AnyOrigin(Starlette(routes=_routes(), exception_handlers={HTTPException: _on_error}))
 
 
 def main() -> None:

@@ -104,6 +104,72 @@ async def test_streams_and_encodings() -> None:
     assert len((await ask("GET", "/uuid")).json()["uuid"]) == 36
 
 
+async def test_any_page_may_read_the_answers() -> None:
+    for path in ("/status/200", "/get", "/nosuch", "/image/png"):
+        answer = await ask("GET", path)
+        assert answer.headers["access-control-allow-origin"] == "*"
+        assert answer.headers["access-control-allow-credentials"] == "true"
+    page = {"origin": "http://page", "access-control-request-headers": "x-a"}
+    asked = await ask("OPTIONS", "/get", headers=page)
+    assert (asked.status_code, asked.content) == (200, b"")
+    assert asked.headers["access-control-allow-origin"] == "http://page"
+    assert asked.headers["access-control-allow-headers"] == "x-a"
+    assert "DELETE" in asked.headers["access-control-allow-methods"]
+
+
+async def test_what_a_status_and_named_headers_are_sent_as() -> None:
+    assert (await ask("GET", "/status/200")).headers["content-type"] == "text/plain; charset=utf-8"
+    answer = await ask("GET", "/response-headers?foo=bar")
+    assert answer.json() == {"Content-Type": ["application/json; charset=utf-8"], "foo": ["bar"]}
+    assert (await ask("GET", "/response-headers?Content-Type=text/x")).headers.get_list("content-type") == ["text/x"]
+    assert (await ask("GET", "/cookies/set?a=b")).headers["set-cookie"] == "a=b; HttpOnly"
+
+
+@pytest.mark.parametrize(
+    ("path", "accept", "kind", "begins"),
+    [
+        ("/image/png", "*/*", "image/png", b"\x89PNG\r\n"),
+        ("/image/jpeg", "*/*", "image/jpeg", b"\xff\xd8\xff"),
+        ("/image/webp", "*/*", "image/webp", b"RIFF"),
+        ("/image/svg", "*/*", "image/svg+xml", b"<svg"),
+        ("/image", "*/*", "image/png", b"\x89PNG"),
+        ("/image", "text/html, image/webp", "image/webp", b"RIFF"),
+    ],
+)
+async def test_pictures(path: str, accept: str, kind: str, begins: bytes) -> None:
+    answer = await ask("GET", path, headers={"accept": accept})
+    assert answer.headers["content-type"] == kind
+    assert answer.content.startswith(begins)
+
+
+async def test_pictures_that_nobody_has() -> None:
+    assert (await ask("GET", "/image", headers={"accept": "text/html"})).status_code == 406
+    assert (await ask("GET", "/image/gif")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "text", "shown"),
+    [
+        ("", 200, "abcdefghijklmnopqrstuvwxyzab", None),
+        ("bytes=1-3", 206, "bcd", "bytes 1-3/28"),
+        ("bytes=26-", 206, "ab", "bytes 26-27/28"),
+        ("bytes=-2", 206, "ab", "bytes 26-27/28"),
+        ("bytes=30-40", 416, "", "bytes */28"),
+    ],
+)
+async def test_a_part_of_the_alphabet(asked: str, status: int, text: str, shown: str | None) -> None:
+    answer = await ask("GET", "/range/28", headers={"range": asked} if asked else {})
+    assert (answer.status_code, answer.text, answer.headers.get("content-range")) == (status, text, shown)
+
+
+async def test_the_request_itself_and_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    dumped = (await ask("GET", "/dump/request?a=1", headers={"x-a": "1"})).text.split("\r\n")
+    assert dumped[:2] == ["GET /dump/request?a=1 HTTP/1.1", "Host: httpbin:8000"]
+    assert "X-A: 1" in dumped
+    monkeypatch.setenv("HTTPBIN_ENV_COLOUR", "red")
+    assert (await ask("GET", "/env")).json() == {"env": {"HTTPBIN_ENV_COLOUR": "red"}}
+
+
 async def test_helloworld_says_its_version_and_its_pod() -> None:
     transport = httpx.ASGITransport(helloworld.build("v2", "helloworld-v2-abc"))
     async with httpx.AsyncClient(transport=transport, base_url="http://helloworld:5000") as client:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import socket
 import struct
 import threading
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -98,6 +100,19 @@ def test_chunks_and_bodies_without_a_length(serve: Serve) -> None:
     assert curl("-s", serve(chunked).url) == (0, "hi!!!", "")
     assert curl("-s", serve(b"HTTP/1.0 200 OK\r\n\r\nuntil the end").url) == (0, "until the end", "")
     assert curl("-s", serve(b"HTTP/1.1 100 Continue\r\n\r\n" + OK).url) == (0, "hi\n", "")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "packed"), [("gzip", gzip.compress(b"hi\n")), ("deflate", zlib.compress(b"hi\n"))]
+)
+def test_a_compressed_body_is_unpacked_for_who_asked_for_it(serve: Serve, encoding: str, packed: bytes) -> None:
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: {encoding}\r\nContent-Length: {len(packed)}\r\n\r\n"
+    server = serve(head.encode() + packed)
+    assert curl("-s", "--compressed", server.url) == (0, "hi\n", "")
+    assert b"Accept-Encoding: deflate, gzip\r\n" in server.requests[0]
+    assert curl("-s", "--compressed", serve(OK).url) == (0, "hi\n", "")
+    code, _, said = curl("-sS", "--compressed", serve(head.encode() + b"x" * len(packed)).url)
+    assert (code, said[:10]) == (61, "curl: (61)")
 
 
 def test_methods_headers_and_data(serve: Serve) -> None:

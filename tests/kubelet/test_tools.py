@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import io
 import shutil
+import socket
 import subprocess
+import sys
 import tarfile
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -65,6 +67,27 @@ def test_clients_of_the_network_use_the_pods_own(start: Start) -> None:
             assert (await it.exec("client", "nslookup", "nosuch"))[0] == 1
 
     asyncio.run(scenario())
+
+
+def test_the_end_of_the_input_follows_the_answer() -> None:
+    """A proxy that finds it together with the first bytes would reset the connection."""
+    program = "import sys; from meshdojo.kubelet.tools import nc; nc._SETTLING = 60; sys.exit(nc.main(sys.argv))"
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        words = ["-c", program, "127.0.0.1", str(listener.getsockname()[1])]
+        process = subprocess.Popen([sys.executable, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        with process, listener.accept()[0] as connection:
+            assert process.stdin is not None
+            process.stdin.write(b"world\n")
+            process.stdin.close()
+            process.stdin = None
+            assert connection.recv(100) == b"world\n"
+            with pytest.raises(BlockingIOError):
+                connection.recv(1, socket.MSG_DONTWAIT)
+            connection.sendall(b"hello world\n")
+            assert connection.recv(1) == b""
+            connection.close()
+            assert process.communicate(timeout=60)[0] == b"hello world\n"
+    assert process.returncode == 0
 
 
 def test_ps_shows_the_container_and_not_the_machine(start: Start) -> None:

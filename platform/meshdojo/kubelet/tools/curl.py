@@ -17,7 +17,8 @@ import ssl
 import sys
 import threading
 import time
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import IO
@@ -359,6 +360,7 @@ class Curl:
             "Referer": options.referer,
             "Cookie": options.cookie,
             "Accept": "application/json" if options.json else "*/*",
+            "Accept-Encoding": "deflate, gzip" if options.compressed else "",
         }
         if body is not None:
             headers["Content-Length"] = str(len(body))
@@ -421,13 +423,14 @@ class Curl:
         if transfer.method == "HEAD" or self._options.head or transfer.http_code in (204, 304):
             return
         first = True
+        unpacked = _unpacker(transfer) if self._options.compressed else None
         for piece in reader.body():
             transfer.size_download += len(piece)
             if first and self._options.verbose and not output.isatty():
                 self._say(f"{{ [{len(piece)} bytes data]")
             first = False
             if shown:
-                output.write(piece)
+                output.write(unpacked(piece) if unpacked else piece)
                 output.flush()
         if transfer.http_code >= 400 and self._options.fail_with_body:
             raise CurlError(22, f"The requested URL returned error: {transfer.http_code}")
@@ -615,6 +618,23 @@ def _split(url: str, options: Options) -> SplitResult:
 
 def _port(parts: SplitResult) -> int:
     return parts.port if parts.port is not None else _PORTS[parts.scheme]
+
+
+def _unpacker(transfer: Transfer) -> Callable[[bytes], bytes] | None:
+    """What makes plain bytes of a compressed body, piece by piece; None for one that is not. Raises `CurlError`."""
+    encoding = transfer.header("content-encoding").strip().lower()
+    if encoding not in ("gzip", "x-gzip", "deflate"):
+        return None
+    # 32: the header says whether it is gzip's or zlib's.
+    decompressor = zlib.decompressobj(zlib.MAX_WBITS | 32)
+
+    def unpack(piece: bytes) -> bytes:
+        try:
+            return decompressor.decompress(piece)
+        except zlib.error:
+            raise CurlError(61, "Error while processing content unencoding: incorrect header check") from None
+
+    return unpack
 
 
 def _certificate_words(error: ssl.SSLCertVerificationError, host: str) -> str:

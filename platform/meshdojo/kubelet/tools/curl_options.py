@@ -35,6 +35,7 @@ class Options:
     remote_name: bool = False
     globoff: bool = False
     parallel: bool = False
+    compressed: bool = False
     parallel_max: int = 50
     method: str = ""
     headers: list[str] = field(default_factory=list)
@@ -76,7 +77,7 @@ _FLAGS = {
     "head": "head", "verbose": "verbose", "insecure": "insecure", "location": "location", "fail": "fail",
     "fail-with-body": "fail_with_body", "get": "get", "version": "version", "help": "help",
     "remote-name": "remote_name", "retry-connrefused": "retry_connection_refused", "globoff": "globoff",
-    "parallel": "parallel",
+    "parallel": "parallel", "compressed": "compressed",
 }  # fmt: skip
 _TEXTS = {
     "request": "method", "output": "output", "dump-header": "dump_header", "write-out": "write_out",
@@ -89,7 +90,7 @@ _NUMBERS = {
 }  # fmt: skip
 # They change nothing here: there is only HTTP/1.1 over IPv4, and no progress meter to turn off but with -s.
 _WITHOUT_EFFECT = (
-    "http1.1", "http1.0", "http2", "ipv4", "no-buffer", "compressed", "no-progress-meter", "progress-bar",
+    "http1.1", "http1.0", "http2", "ipv4", "no-buffer", "no-progress-meter", "progress-bar",
     "location-trusted", "path-as-is", "no-keepalive", "tcp-nodelay", "fail-early", "tlsv1.2",
     "parallel-immediate",
 )  # fmt: skip

@@ -14,6 +14,9 @@ import socket
 import sys
 
 _CHUNK = 64 * 1024
+# A proxy that is still reading the first bytes when the end of the input arrives with them takes the client for gone,
+# and resets the connection. So the end follows the answer, or this many seconds of silence.
+_SETTLING = 0.25
 
 
 def _arguments(argv: list[str]) -> argparse.Namespace:
@@ -97,6 +100,8 @@ def _pass(connection: socket.socket, given: argparse.Namespace) -> int:
                 continue
             inputs.remove(0)
             patience = given.q if given.q is not None else given.w
+            if connection.fileno() in inputs:
+                select.select([connection], [], [], _SETTLING)
             # The other netcats of the world keep their side open; an echo server would then never end the connection.
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_WR)
