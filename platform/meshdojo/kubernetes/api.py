@@ -72,7 +72,7 @@ class Api:
             plugins=[
                 NamespaceLifecycle(store, self.catalogue),
                 ServiceAccounts(store),
-                PodDefaults(),
+                PodDefaults(store),
                 LimitRanger(store),
                 Escalation(rbac, self.authorizer),
             ],

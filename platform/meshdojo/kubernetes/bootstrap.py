@@ -1,4 +1,4 @@
-"""What exists in every cluster before anyone asks: namespaces, roles, and the service of the API itself.
+"""What exists in every cluster before anyone asks: namespaces, priorities, roles, and the service of the API itself.
 
 Source: pkg/controlplane/controller of Kubernetes (systemnamespaces, kubernetesservice).
 """
@@ -8,7 +8,14 @@ from __future__ import annotations
 from meshdojo.cluster.client import Object
 from meshdojo.kubernetes.api import Api
 from meshdojo.kubernetes.auth import policy
+from meshdojo.kubernetes.schema.validation.configuration import SYSTEM_PRIORITIES
 
+PRIORITY_CLASSES = "priorityclasses.scheduling.k8s.io"
+_CRITICAL = {
+    "system-cluster-critical": "Used for system critical pods that must run in the cluster, but can be moved to "
+    "another node if necessary.",
+    "system-node-critical": "Used for system critical pods that must not be moved from their current node.",
+}
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 
 
@@ -16,6 +23,8 @@ async def bootstrap(api: Api, *, host: str, port: int) -> None:
     """Create what is missing. `host` and `port` are where the API listens; its service leads there."""
     for name in NAMESPACES:
         await _keep(api, "namespaces", {"metadata": {"name": name}})
+    for name, value in SYSTEM_PRIORITIES.items():
+        await _keep(api, PRIORITY_CLASSES, {"metadata": {"name": name}, "value": value, "description": _CRITICAL[name]})
     for resource, obj in policy.objects():
         await _keep_policy(api, resource, obj)
     await _keep(api, "services", _service(str(api.block.services[1]), port), "default")

@@ -232,6 +232,8 @@ def _core() -> list[Resource]:
         _kind("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim", "pvc", "status"),
         _kind("", "v1", "persistentvolumes", "PersistentVolume", "pv", "status", cluster=True),
         _kind("", "v1", "pods", "Pod", "po", pod_subresources, categories="all"),
+        _kind("", "v1", "podtemplates", "PodTemplate"),
+        _kind("", "v1", "replicationcontrollers", "ReplicationController", "rc", "status scale", categories="all"),
         _kind("", "v1", "resourcequotas", "ResourceQuota", "quota", "status"),
         _kind("", "v1", "secrets", "Secret"),
         _kind("", "v1", "serviceaccounts", "ServiceAccount", "sa", "token"),
@@ -271,6 +273,9 @@ def _policies() -> list[Resource]:
         _kind(rbac, "v1", "clusterroles", "ClusterRole", cluster=True),
         _kind(rbac, "v1", "rolebindings", "RoleBinding"),
         _kind(rbac, "v1", "roles", "Role"),
+        _kind("node.k8s.io", "v1", "runtimeclasses", "RuntimeClass", cluster=True),
+        _kind("scheduling.k8s.io", "v1", "priorityclasses", "PriorityClass", "pc", cluster=True),
+        _kind("storage.k8s.io", "v1", "storageclasses", "StorageClass", "sc", cluster=True),
     ]
 
 

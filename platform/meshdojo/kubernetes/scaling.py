@@ -128,7 +128,9 @@ def _selector(resource: Resource, obj: Object, places: _Places) -> str:
     if resource.crd is not None:
         found = _at(obj, places.selector) if places.selector else ""
         return found if isinstance(found, str) else ""
-    return _selector_text(_at(obj, ("spec", "selector")) or {})
+    selector = _at(obj, ("spec", "selector")) or {}
+    # The selector of a replication controller is a map of labels.
+    return _selector_text(selector if resource.group else {"matchLabels": selector})
 
 
 def _selector_text(selector: Object) -> str:

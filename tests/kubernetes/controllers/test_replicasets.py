@@ -162,3 +162,23 @@ def pod(
 )
 def test_which_pod_goes_first(goes: Object, stays: Object) -> None:
     assert sorted([stays, goes], key=deletion_rank) == [goes, stays]
+
+
+async def test_a_replication_controller_keeps_its_pods_too(world: World) -> None:
+    labels = {"app": "old"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "app", "image": "x"}]}}
+    controller = {"metadata": {"name": "old"}, "spec": {"replicas": 2, "template": template}}
+
+    made = await world.api.create("replicationcontrollers", controller, "default")
+    await world.until("replicationcontrollers", "old", lambda one: one["status"].get("readyReplicas") == 2)
+    await world.api.patch("replicationcontrollers", "old", {"spec": {"replicas": 1}}, "default", subresource="scale")
+    await world.until("replicationcontrollers", "old", lambda one: one["status"]["replicas"] == 1)
+    await world.settle()
+    pods = (await world.api.list("pods", "default", labels="app=old")).items
+    scale = await world.api.get("replicationcontrollers", "old", "default", subresource="scale")
+    await world.api.delete("replicationcontrollers", "old", "default", propagation="Background")
+    await world.until_all("pods", lambda pods: not pods)
+
+    assert made["spec"]["selector"] == labels
+    assert scale["status"]["selector"] == "app=old"
+    assert [pod["metadata"]["ownerReferences"][0]["kind"] for pod in pods] == ["ReplicationController"]

@@ -28,7 +28,7 @@ from meshdojo.kubernetes.controllers.jobs import JobController
 from meshdojo.kubernetes.controllers.namespaces import NamespaceController
 from meshdojo.kubernetes.controllers.nodes import NodeFacts, NodeRegistration
 from meshdojo.kubernetes.controllers.quotas import QuotaController
-from meshdojo.kubernetes.controllers.replicasets import ReplicaSetController
+from meshdojo.kubernetes.controllers.replicasets import ReplicaSetController, ReplicationControllerController
 from meshdojo.kubernetes.controllers.scheduler import Scheduler
 from meshdojo.kubernetes.controllers.serviceaccounts import RootCAPublisher, ServiceAccountController
 from meshdojo.kubernetes.controllers.statefulsets import StatefulSetController
@@ -56,6 +56,7 @@ class Controllers:
             RootCAPublisher(cluster, ca),
             DeploymentController(cluster),
             ReplicaSetController(cluster),
+            ReplicationControllerController(cluster),
             StatefulSetController(cluster),
             DaemonSetController(cluster),
             JobController(cluster),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 from meshdojo.cluster.client import Object
 from meshdojo.cluster.errors import StatusError
@@ -26,20 +26,26 @@ class ReplicaSetController(Controller):
     """Creates and deletes pods, and counts them."""
 
     name = "replicaset-controller"
+    resource: ClassVar[str] = "replicasets.apps"
+    kind: ClassVar[str] = "ReplicaSet"
     workers = 4  # an admission webhook that hangs must not hold up every other replica set
 
     def __init__(self, cluster: Cluster) -> None:
         super().__init__(cluster)
-        self.sets = self.follow("replicasets.apps", itself)
+        self.sets = self.follow(self.resource, itself)
         self.pods = self.follow("pods", self._owners_of_pod)
         owners.index(self.pods)
         self.control = PodControl(self.client, self.pods, self.recorder)
+
+    def selector_of(self, replica_set: Object) -> LabelSelector:
+        """Which pods are of this set."""
+        return LabelSelector.from_object(replica_set["spec"]["selector"])
 
     async def reconcile(self, key: Key) -> None:
         replica_set = self.sets.get(*key)
         if replica_set is None:
             return
-        selector = LabelSelector.from_object(replica_set["spec"]["selector"])
+        selector = self.selector_of(replica_set)
         pods = await owners.claim(self.client, replica_set, self.pods, selector, pod_status.is_active)
         failure: StatusError | None = None
         if not replica_set["metadata"].get("deletionTimestamp"):
@@ -52,7 +58,7 @@ class ReplicaSetController(Controller):
         keys: dict[Key, None] = {}
         for pod in (old, new):
             owner = owners.controller_of(pod) if pod else None
-            if pod and owner and owner["kind"] == "ReplicaSet":
+            if pod and owner and owner["kind"] == self.kind:
                 keys[pod["metadata"]["namespace"], owner["name"]] = None
         if new and owners.controller_of(new) is None:
             keys.update((key_of(one), None) for one in self._matching(new))
@@ -60,7 +66,7 @@ class ReplicaSetController(Controller):
 
     def _matching(self, pod: Object) -> Iterable[Object]:
         for replica_set in self.sets.items(pod["metadata"]["namespace"]):
-            if LabelSelector.from_object(replica_set["spec"]["selector"]).matches(pod):
+            if self.selector_of(replica_set).matches(pod):
                 yield replica_set
 
     async def _scale(self, replica_set: Object, pods: list[Object]) -> StatusError | None:
@@ -97,6 +103,18 @@ class ReplicaSetController(Controller):
         )
         if pending := [seconds for seconds in waits if seconds > 0]:
             self.queue.add_after(key, min(pending) + 0.01)
+
+
+class ReplicationControllerController(ReplicaSetController):
+    """The same for their predecessors, whose selector is a map of labels, as the real one does it, too."""
+
+    name = "replication-controller"
+    resource = "replicationcontrollers"
+    kind = "ReplicationController"
+
+    def selector_of(self, replica_set: Object) -> LabelSelector:
+        """Which pods are of this controller."""
+        return LabelSelector.from_object({"matchLabels": replica_set["spec"]["selector"]})
 
 
 def _status(replica_set: Object, pods: list[Object], waits: list[float]) -> Object:

@@ -148,6 +148,7 @@ PodsMetricSource: metric target
 PolicyRule: verbs apiGroups resources resourceNames nonResourceURLs
 Preconditions: uid resourceVersion
 PreferredSchedulingTerm: weight preference
+PriorityClass: metadata value globalDefault description preemptionPolicy
 Probe: ^ProbeHandler initialDelaySeconds timeoutSeconds periodSeconds successThreshold failureThreshold
   terminationGracePeriodSeconds
 ProbeHandler: exec httpGet tcpSocket grpc

@@ -173,4 +173,11 @@ ATOMIC_STRUCTS = frozenset(
     }
 )
 # The same for maps: (struct, field).
-ATOMIC_MAPS = frozenset({("Endpoint", "deprecatedTopology"), ("PodSpec", "nodeSelector"), ("ServiceSpec", "selector")})
+ATOMIC_MAPS = frozenset(
+    {
+        ("Endpoint", "deprecatedTopology"),
+        ("PodSpec", "nodeSelector"),
+        ("ReplicationControllerSpec", "selector"),
+        ("ServiceSpec", "selector"),
+    }
+)

@@ -22,7 +22,9 @@ _COUNTED = frozenset(
         "networkpolicies.networking.k8s.io",
         "poddisruptionbudgets.policy",
         "pods",
+        "priorityclasses.scheduling.k8s.io",
         "replicasets.apps",
+        "replicationcontrollers",
         "statefulsets.apps",
         "validatingwebhookconfigurations.admissionregistration.k8s.io",
     ]
@@ -50,6 +52,7 @@ _FIRST_STATUS: dict[str, Object] = {
         "expectedPods": 0,
     },
     "replicasets.apps": {"replicas": 0},
+    "replicationcontrollers": {"replicas": 0},
     "resourcequotas": {},
     "statefulsets.apps": {"availableReplicas": 0, "replicas": 0},
 }
@@ -69,7 +72,15 @@ _UPSERTED = frozenset(
 )
 
 _RETURNED = frozenset(
-    ["persistentvolumeclaims", "persistentvolumes", "pods", "resourcequotas", "serviceaccounts", "services"]
+    [
+        "persistentvolumeclaims",
+        "persistentvolumes",
+        "pods",
+        "podtemplates",
+        "resourcequotas",
+        "serviceaccounts",
+        "services",
+    ]
 )
 
 

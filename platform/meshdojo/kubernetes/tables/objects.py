@@ -207,6 +207,28 @@ def _event_source(event: Object) -> str:
     return f"{component}, {instance}" if instance else component
 
 
+def _runtime_class(found: Object, now: datetime) -> list[Any]:
+    return [name_of(found), found.get("handler", ""), age(created(found), now)]
+
+
+def _priority_class(found: Object, now: datetime) -> list[Any]:
+    default, value = bool(found.get("globalDefault")), found.get("value", 0)
+    return [name_of(found), value, default, age(created(found), now), found.get("preemptionPolicy", "")]
+
+
+def _storage_class(found: Object, now: datetime) -> list[Any]:
+    annotations = found["metadata"].get("annotations") or {}
+    default = annotations.get("storageclass.kubernetes.io/is-default-class") == "true"
+    return [
+        f"{name_of(found)} (default)" if default else name_of(found),
+        found.get("provisioner", ""),
+        found.get("reclaimPolicy", "Delete"),
+        found.get("volumeBindingMode", "Immediate"),
+        bool(found.get("allowVolumeExpansion")),
+        age(created(found), now),
+    ]
+
+
 DEFAULT = Printer(columns("Name, Age"), _named)
 CREATED_AT = Printer(columns("Name, Created At:date"), _created_at)
 CONFIG_MAPS = Printer(columns("Name, Data, Age"), _config_map)
@@ -221,6 +243,13 @@ NODES = Printer(
 )
 BINDINGS = Printer(columns("Name, Role, Age", "Users, Groups, ServiceAccounts"), _binding)
 WEBHOOKS = Printer(columns("Name, Webhooks:integer, Age"), _webhooks)
+RUNTIME_CLASSES = Printer(columns("Name, Handler, Age"), _runtime_class)
+PRIORITY_CLASSES = Printer(
+    columns("Name, Value:integer, Global-Default:boolean, Age, PreemptionPolicy"), _priority_class
+)
+STORAGE_CLASSES = Printer(
+    columns("Name, Provisioner, ReclaimPolicy, VolumeBindingMode, AllowVolumeExpansion:boolean, Age"), _storage_class
+)
 LEASES = Printer(columns("Name, Holder, Age"), _lease)
 CONTROLLER_REVISIONS = Printer(columns("Name, Controller, Revision, Age"), _controller_revision)
 DISRUPTION_BUDGETS = Printer(

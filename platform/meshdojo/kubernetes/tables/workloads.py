@@ -52,6 +52,18 @@ def _replica_set(replica_set: Object, now: datetime) -> list[Any]:
     ]
 
 
+def _replication_controller(controller: Object, now: datetime) -> list[Any]:
+    spec = controller.get("spec") or {}
+    as_set = {**controller, "spec": {**spec, "selector": {"matchLabels": spec.get("selector")}}}
+    return _replica_set(as_set, now)
+
+
+def _pod_template(template: Object, now: datetime) -> list[Any]:
+    inner = template.get("template") or {}
+    labels = labels_text((inner.get("metadata") or {}).get("labels"))
+    return [name_of(template), *containers_and_images(inner), labels]
+
+
 def _stateful_set(stateful_set: Object, now: datetime) -> list[Any]:
     spec, status = _parts(stateful_set)
     return [
@@ -170,6 +182,8 @@ def _metric(metric: Object, current: Object) -> str:
 _TEMPLATE = "Containers, Images, Selector"
 DEPLOYMENTS = Printer(columns("Name, Ready, Up-to-date, Available, Age", _TEMPLATE), _deployment)
 REPLICA_SETS = Printer(columns("Name, Desired:integer, Current:integer, Ready:integer, Age", _TEMPLATE), _replica_set)
+REPLICATION_CONTROLLERS = Printer(REPLICA_SETS.columns, _replication_controller)
+POD_TEMPLATES = Printer(columns("Name, Containers, Images, Pod Labels"), _pod_template)
 STATEFUL_SETS = Printer(columns("Name, Ready, Age", "Containers, Images"), _stateful_set)
 DAEMON_SETS = Printer(
     columns(

@@ -49,6 +49,17 @@ def default_persistent_volume_claim(claim: Object) -> None:
     fill(child(claim, "status"), phase="Pending")
 
 
+def default_priority_class(found: Object) -> None:
+    """Source: SetDefaults_PriorityClass in k8s.io/kubernetes/pkg/apis/scheduling/v1."""
+    fill(found, preemptionPolicy="PreemptLowerPriority")
+    found.setdefault("value", 0)
+
+
+def default_storage_class(found: Object) -> None:
+    """Source: SetDefaults_StorageClass in k8s.io/kubernetes/pkg/apis/storage/v1."""
+    fill(found, reclaimPolicy="Delete", volumeBindingMode="Immediate")
+
+
 def default_limit_range(limits: Object) -> None:
     """A container's default limit is its maximum, its default request the limit, else the minimum."""
     for item in child(limits, "spec").get("limits") or ():

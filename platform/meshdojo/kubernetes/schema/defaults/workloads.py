@@ -38,6 +38,18 @@ def default_replica_set(replica_set: Object) -> None:
     child(replica_set, "status").setdefault("replicas", 0)
 
 
+def default_replication_controller(controller: Object) -> None:
+    """Source: SetDefaults_ReplicationController in k8s.io/kubernetes/pkg/apis/core/v1."""
+    spec = child(controller, "spec")
+    fill(spec, replicas=1)
+    default_template(spec)
+    labels = spec["template"]["metadata"].get("labels")
+    if labels:
+        spec["selector"] = spec.get("selector") or dict(labels)
+        controller["metadata"]["labels"] = controller["metadata"].get("labels") or dict(labels)
+    child(controller, "status").setdefault("replicas", 0)
+
+
 def default_stateful_set(stateful_set: Object) -> None:
     """Source: SetDefaults_StatefulSet in k8s.io/kubernetes/pkg/apis/apps/v1."""
     spec = child(stateful_set, "spec")

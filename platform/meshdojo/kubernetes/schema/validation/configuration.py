@@ -13,6 +13,13 @@ from meshdojo.kubernetes.schema.validation import names
 from meshdojo.kubernetes.schema.validation.basics import NOT_NEGATIVE, check_format
 from meshdojo.kubernetes.schema.validation.metadata import check_immutable
 
+SYSTEM_PRIORITIES = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
+"""The priority classes that every cluster has. Source: pkg/apis/scheduling."""
+
+_SYSTEM = "system-"
+_HIGHEST_PRIORITY = 1_000_000_000
+_PREEMPTION = ("Never", "PreemptLowerPriority")
+_STORAGE_CHOICES = {"reclaimPolicy": ("Delete", "Retain"), "volumeBindingMode": ("Immediate", "WaitForFirstConsumer")}
 _LIMIT_BYTES = 1024 * 1024
 _ACCOUNT = "kubernetes.io/service-account.name"
 _REQUIRED_KEYS = {
@@ -31,6 +38,38 @@ def check_namespace(namespace: Object, _old: Object | None) -> Iterator[FieldErr
         yield from check_format("spec.finalizers", finalizer, names.qualified_name)
         if "/" not in finalizer and finalizer not in ("kubernetes", "orphan", "foregroundDeletion"):
             yield FieldError.invalid("spec.finalizers", finalizer, _FINALIZER)
+
+
+def check_priority_class(found: Object, old: Object | None) -> Iterator[FieldError]:
+    """Source: ValidatePriorityClass, ValidatePriorityClassUpdate."""
+    name, value = found["metadata"].get("name", ""), found.get("value", 0)
+    if name.startswith(_SYSTEM):
+        if SYSTEM_PRIORITIES.get(name) != value:
+            words = f"priority class names with '{_SYSTEM}' prefix are reserved for system use only"
+            yield FieldError.forbidden("metadata.name", words)
+    elif value > _HIGHEST_PRIORITY:
+        yield FieldError.forbidden("value", f"maximum allowed value of a user defined priority is {_HIGHEST_PRIORITY}")
+    policy = found.get("preemptionPolicy")
+    if policy not in (None, *_PREEMPTION):
+        yield FieldError.unsupported("preemptionPolicy", policy, _PREEMPTION)
+    if old is not None:
+        if value != old.get("value", 0):
+            yield FieldError.forbidden("value", "may not be changed in an update.")
+        yield from check_immutable("preemptionPolicy", policy, old.get("preemptionPolicy"))
+
+
+def check_storage_class(found: Object, old: Object | None) -> Iterator[FieldError]:
+    """Source: ValidateStorageClass, ValidateStorageClassUpdate."""
+    if not found.get("provisioner"):
+        yield FieldError.required("provisioner")
+    for field, allowed in _STORAGE_CHOICES.items():
+        if found.get(field) not in (None, *allowed):
+            yield FieldError.unsupported(field, found[field], allowed)
+    if old is not None:
+        for field in ("parameters", "provisioner", "reclaimPolicy"):
+            if (found.get(field) or None) != (old.get(field) or None):
+                yield FieldError.forbidden(field, f"updates to {field} are forbidden.")
+        yield from check_immutable("volumeBindingMode", found.get("volumeBindingMode"), old.get("volumeBindingMode"))
 
 
 def check_config_map(config_map: Object, old: Object | None) -> Iterator[FieldError]:

@@ -63,6 +63,16 @@ def check_replica_set(replica_set: Object, old: Object | None) -> Iterator[Field
     yield from _check_same_selector(spec, old)
 
 
+def check_replication_controller(controller: Object, _old: Object | None) -> Iterator[FieldError]:
+    """Source: ValidateReplicationController. Its selector is a map of labels."""
+    spec = controller.get("spec") or {}
+    yield from check_not_negative("spec.minReadySeconds", spec.get("minReadySeconds"))
+    yield from check_not_negative("spec.replicas", spec.get("replicas"))
+    labels = spec.get("selector")
+    selector = {"matchLabels": labels} if labels else None
+    yield from _check_selector_and_template({**spec, "selector": selector}, "replicationcontroller")
+
+
 def check_stateful_set(stateful_set: Object, old: Object | None) -> Iterator[FieldError]:
     """Source: ValidateStatefulSet."""
     spec = stateful_set.get("spec") or {}
