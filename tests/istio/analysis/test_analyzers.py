@@ -11,6 +11,7 @@ import yaml
 
 from meshdojo.istio.analysis.analyzers import analyze
 from meshdojo.istio.analysis.message import Message
+from meshdojo.istio.analysis.source import Place
 from meshdojo.istio.analysis.world import World
 
 HERE = Path(__file__).parent
@@ -57,7 +58,7 @@ def test_a_pod_that_started_before_injection_was_turned_on() -> None:
 )
 def test_files_are_checked_as_the_webhook_would(spec: dict[str, Any], text: str) -> None:
     wrong = {**named("VirtualService", "web"), "spec": spec}
-    (found,) = analyze(World.of([], [("web.yaml", wrong)], complete=False))
+    (found,) = analyze(World.of([], [(Place("web.yaml"), wrong)], complete=False))
     assert str(found) == f"Error [IST0106] (VirtualService shop/web web.yaml) Schema validation error: {text}"
 
 
@@ -65,7 +66,7 @@ def test_a_file_takes_the_place_of_the_clusters_object() -> None:
     mended = named("DestinationRule", "web")
     mended["spec"]["subsets"][1]["name"] = "v3"
     before = analyze(World.of(OBJECTS))
-    after = analyze(World.of(OBJECTS, [("web.yaml", mended)]))
+    after = analyze(World.of(OBJECTS, [(Place("web.yaml"), mended)]))
     assert 'Referenced host+subset in destinationrule not found: "web+v3"' in {one.text for one in before}
     assert 'Referenced host+subset in destinationrule not found: "web+v3"' not in {one.text for one in after}
 
@@ -74,7 +75,7 @@ def test_pods_that_a_deployment_of_a_file_would_make_count() -> None:
     labels = {"app": "web", "version": "v2"}
     template = {"metadata": {"labels": labels}, "spec": {"containers": []}}
     deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web-v2", "namespace": "shop"}}
-    found = analyze(World.of(OBJECTS, [("d.yaml", {**deployment, "spec": {"template": template}})]))
+    found = analyze(World.of(OBJECTS, [(Place("d.yaml"), {**deployment, "spec": {"template": template}})]))
     assert "IST0173" in codes(analyze(World.of(OBJECTS)))
     assert "IST0173" not in codes(found)
 

@@ -8,7 +8,7 @@ from meshdojo.istio import hosts
 from meshdojo.istio.analysis.message import Message
 from meshdojo.istio.analysis.world import Item, World
 from meshdojo.istio.models.base import NotParsed
-from meshdojo.istio.models.destination_rule import DestinationRule, TrafficPolicy
+from meshdojo.istio.models.destination_rule import ClientTLSSettings, DestinationRule, TrafficPolicy
 from meshdojo.istio.models.gateway import Gateway
 from meshdojo.istio.models.kinds import kind_of, parse
 from meshdojo.istio.models.virtual_service import VirtualService
@@ -19,16 +19,16 @@ from meshdojo.istio.validation.check import rules
 def schema(world: World) -> Iterator[Message]:
     """What the webhook would refuse; objects of a cluster have passed it."""
     for item in world.items:
-        if kind_of(item.manifest) is not None and (text := _refusal(item)):
-            yield Message("IST0106", "Error", item.origin, f"Schema validation error: {text}")
+        if kind_of(item.manifest) is not None:
+            for text in _refusals(item):
+                yield Message("IST0106", "Error", item.origin, f"Schema validation error: {text}")
 
 
-def _refusal(item: Item) -> str:
+def _refusals(item: Item) -> list[str]:
     try:
-        found = rules(parse(item.manifest))
+        return rules(parse(item.manifest)).errors
     except NotParsed as error:
-        return str(error)
-    return found.text() if found.errors else ""
+        return [str(error)]
 
 
 def mesh_hosts(world: World) -> Iterator[Message]:
@@ -46,7 +46,7 @@ def mesh_hosts(world: World) -> Iterator[Message]:
             f"The VirtualServices {names} associated with mesh gateway define the same host */{host} which can lead to "
             "undefined behavior. This can be fixed by merging the conflicting VirtualServices into a single resource."
         )
-        yield from (Message("IST0109", "Error", one.origin, text) for one in items)
+        yield from (Message("IST0109", "Error", one.at("metadata", "name"), text) for one in items)
 
 
 def unreachable_routes(world: World) -> Iterator[Message]:
@@ -64,7 +64,7 @@ def gateway_hosts(world: World) -> Iterator[Message]:
     """VirtualServices of whose hosts the servers of their gateway serve none (one of several is enough)."""
     gateways = {f"{item.namespace}/{item.name}": gateway for item, gateway in world.parsed(Gateway)}
     for item, service in world.parsed(VirtualService):
-        for name in service.spec.gateways:
+        for index, name in enumerate(service.spec.gateways):
             if name == hosts.MESH:
                 continue
             full = name if "/" in name else f"{item.namespace}/{name}"
@@ -74,7 +74,7 @@ def gateway_hosts(world: World) -> Iterator[Message]:
                     f"one or more host [{' '.join(service.spec.hosts)}] defined in VirtualService "
                     f"{item.namespace}/{item.name} not found in Gateway {full}."
                 )
-                yield Message("IST0132", "Warning", item.origin, text)
+                yield Message("IST0132", "Warning", item.at("spec", "gateways", index), text)
 
 
 def _serves(gateway: Gateway, host: str) -> bool:
@@ -113,10 +113,23 @@ def _subsets(world: World, item: Item, rule: DestinationRule, full: str) -> Iter
 
 def _unverified(item: Item, policy: TrafficPolicy | None, host: str) -> Iterator[Message]:
     tls = policy.tls if policy else None
-    if tls and tls.mode in ("SIMPLE", "MUTUAL") and not (tls.ca_certificates or tls.credential_name):
-        place = f"{item.namespace}/{item.name}"
+    place = f"{item.namespace}/{item.name}"
+    if tls and _trusts_anybody(tls):
         text = (
             f"DestinationRule {place} in namespace {item.namespace} has TLS mode set to {tls.mode} but no "
             f"caCertificates are set to validate server identity for host: {host}"
         )
-        yield Message("IST0128", "Warning", item.origin, text)
+        yield Message("IST0128", "Warning", item.at("spec", "trafficPolicy", "tls", "caCertificates"), text)
+    for index, port in enumerate(policy.port_level_settings if policy else ()):
+        if port.tls and _trusts_anybody(port.tls):
+            number = port.port.number if port.port else 0
+            text = (
+                f"DestinationRule {place} in namespace {item.namespace} has TLS mode set to {port.tls.mode} but no "
+                f"caCertificates are set to validate server identity for host: {host} at port number:{number}"
+            )
+            path = ("spec", "trafficPolicy", "portLevelSettings", index, "tls", "caCertificates")
+            yield Message("IST0129", "Warning", item.at(*path), text)
+
+
+def _trusts_anybody(tls: ClientTLSSettings) -> bool:
+    return tls.mode in ("SIMPLE", "MUTUAL") and not (tls.ca_certificates or tls.credential_name)

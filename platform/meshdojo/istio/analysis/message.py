@@ -12,7 +12,7 @@ DOCUMENTATION = "https://istio.io/v1.31/docs/reference/config/analysis"
 
 @dataclass(frozen=True)
 class Origin:
-    """The object that a message is about; `reference` is the file it was read from, if it was."""
+    """The object that a message is about; `reference` is the file and line it was read from, if it was."""
 
     kind: str
     name: str
@@ -39,9 +39,9 @@ class Message:
 
     @property
     def order(self) -> tuple[int, str, str, str]:
-        """By level, code, object and text, as istioctl sorts."""
+        """By level, code, object and the whole line, as istioctl sorts."""
         origin = self.origin
-        return LEVELS.index(self.level), self.code, f"{origin.kind}/{origin.name}.{origin.namespace}", self.text
+        return LEVELS.index(self.level), self.code, f"{origin.kind}/{origin.name}.{origin.namespace}", str(self)
 
     def document(self) -> dict[str, Any]:
         """For ``-o json`` and ``-o yaml``."""

@@ -26,7 +26,7 @@ def namespaces(world: World) -> Iterator[Message]:
             f"{item.name} istio-injection=enabled' to enable it, or 'kubectl label namespace {item.name} "
             "istio-injection=disabled' to explicitly mark it as not needing injection."
         )
-        yield Message("IST0102", "Info", item.origin, text)
+        yield Message("IST0102", "Info", item.at("metadata", "name"), text)
 
 
 def pods(world: World) -> Iterator[Message]:
@@ -38,7 +38,7 @@ def pods(world: World) -> Iterator[Message]:
                 f"The pod {item.namespace}/{item.name} is missing the Istio proxy. "
                 "This can often be resolved by restarting or redeploying the workload."
             )
-            yield Message("IST0103", "Warning", item.origin, text)
+            yield Message("IST0103", "Warning", item.at("metadata", "name"), text)
 
 
 def _left_out(pod: Item) -> bool:
@@ -53,7 +53,7 @@ def port_names(world: World) -> Iterator[Message]:
     for item in world.all("Service"):
         if item.namespace in SYSTEM or item.spec.get("type") == "ExternalName" or item.name == "kubernetes":
             continue
-        for port in item.spec.get("ports") or ():
+        for index, port in enumerate(item.spec.get("ports") or ()):
             name = str(port.get("name") or "")
             if not port.get("appProtocol") and not _NAMED.fullmatch(name):
                 target = port.get("targetPort", port["port"])
@@ -61,4 +61,4 @@ def port_names(world: World) -> Iterator[Message]:
                     f"Port name {name} (port: {port['port']}, targetPort: {target}) "
                     "doesn't follow the naming convention of Istio port."
                 )
-                yield Message("IST0118", "Info", item.origin, text)
+                yield Message("IST0118", "Info", item.at("spec", "ports", index, "port"), text)

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from meshdojo.istio import hosts
 from meshdojo.istio.analysis.message import Origin
+from meshdojo.istio.analysis.source import Place
 from meshdojo.istio.models.base import Kind, NotParsed
 from meshdojo.istio.models.kinds import kind_of
 from meshdojo.istio.models.service_entry import ServiceEntry
@@ -21,10 +22,10 @@ SYSTEM = frozenset({"kube-system", "kube-public", "kube-node-lease", "local-path
 
 @dataclass(frozen=True)
 class Item:
-    """A manifest, and the file that it came from ('' for the cluster)."""
+    """A manifest, and where it was read (None: it is the cluster's)."""
 
     manifest: JSON
-    source: str = ""
+    place: Place | None = None
 
     @property
     def metadata(self) -> JSON:
@@ -59,7 +60,12 @@ class Item:
     @property
     def origin(self) -> Origin:
         """Where a message about it points to."""
-        return Origin(self.kind, self.name, self.namespace, self.source)
+        return self.at()
+
+    def at(self, *path: str | int) -> Origin:
+        """Where a message about one of its fields points to."""
+        reference = self.place.reference(path) if self.place else ""
+        return Origin(self.kind, self.name, self.namespace, reference)
 
 
 @dataclass(frozen=True)
@@ -71,12 +77,12 @@ class World:
     _parsed: dict[str, list[tuple[Item, Kind]]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, cluster: Iterable[JSON], files: Iterable[tuple[str, JSON]] = (), complete: bool = True) -> World:
+    def of(cls, cluster: Iterable[JSON], files: Iterable[tuple[Place, JSON]] = (), complete: bool = True) -> World:
         """Objects of files take the place of the cluster's with the same name."""
         found: dict[tuple[str, str, str, str], Item] = {}
-        sources = [("", one) for one in cluster]
-        for source, manifest in (*sources, *files):
-            item = Item(manifest, source)
+        own: list[tuple[Place | None, JSON]] = [(None, one) for one in cluster]
+        for place, manifest in (*own, *files):
+            item = Item(manifest, place)
             group = str(manifest.get("apiVersion", "")).rpartition("/")[0]
             found[group, item.kind, item.namespace, item.name] = item
         return cls(tuple(found.values()), complete)
@@ -139,5 +145,5 @@ class World:
         for owner in (item for kind in _WORKLOADS for item in self.all(kind)):
             template = owner.spec.get("template") or {}
             metadata = {**(template.get("metadata") or {}), "name": owner.name, "namespace": owner.namespace}
-            found.append(Item({"kind": "Pod", "metadata": metadata, "spec": template.get("spec") or {}}, owner.source))
+            found.append(Item({"kind": "Pod", "metadata": metadata, "spec": template.get("spec") or {}}, owner.place))
         return found

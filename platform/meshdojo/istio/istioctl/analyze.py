@@ -6,21 +6,25 @@ import asyncio
 import json
 import sys
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 import yaml
 
 from meshdojo.cluster.errors import StatusError
 from meshdojo.cluster.http import HTTPClient
+from meshdojo.istio.analysis import source
 from meshdojo.istio.analysis.analyzers import ANALYZERS, analyze
 from meshdojo.istio.analysis.message import DOCUMENTATION, LEVELS, Message
+from meshdojo.istio.analysis.source import Place
 from meshdojo.istio.analysis.world import World
 from meshdojo.istio.istioctl import cluster, files
 from meshdojo.istio.istioctl.command import CommandError, Invocation, UsageError
 from meshdojo.istio.models.kinds import KINDS
 
 JSON = dict[str, Any]
-FOUND_CODE, USAGE_CODE = 79, 64
+Manifests = list[tuple[Place, JSON]]
+FOUND_CODE, USAGE_CODE, UNREAD_CODE = 79, 64, 65
 _INJECTORS = "mutatingwebhookconfigurations.admissionregistration.k8s.io"
 _KUBERNETES = ("namespaces", "pods", "services", "secrets", _INJECTORS)
 
@@ -35,12 +39,16 @@ def run(invocation: Invocation) -> int:
         for name, (_, description) in sorted(ANALYZERS.items()):
             print(f"* {name}:\n    {description}")
         return 0
+    if invocation["recursive"]:
+        print("The recursive flag has been removed and is hardcoded to true without explicitly specifying it.")
+        return 0
     if invocation["output"] not in ("log", "json", "yaml"):
         words = f"{invocation['output']} not a valid option for format. See istioctl analyze --help"
         raise CommandError(words, USAGE_CODE)
     failing, shown = (_at_least(invocation, flag) for flag in ("failure-threshold", "output-threshold"))
     names = files.paths(invocation.arguments)
-    world, namespace = _world(invocation, names)
+    given, unread = _read(names)
+    world, namespace = _world(invocation, given)
     found = [
         one for one in analyze(world) if _in_scope(one, namespace) and not _suppressed(one, invocation["suppress"])
     ]
@@ -52,7 +60,13 @@ def run(invocation: Invocation) -> int:
             f"See {DOCUMENTATION} for more information about causes and resolutions.",
             FOUND_CODE,
         )
-    if not found:
+    if unread and not found:
+        print(end="\n" if invocation["output"] == "log" else "", flush=True)
+        words = f"No validation issues found when analyzing {target} (but 1 file could not be parsed)."
+        print(words, file=sys.stderr)
+        if invocation["output"] == "log":
+            raise CommandError("Some files couldn't be parsed.", UNREAD_CODE)
+    elif not found:
         print(end="\n" if invocation["output"] == "log" else "", flush=True)
         print(f"✔ No validation issues found when analyzing{_subject(names, target)}", file=sys.stderr)
     return 0
@@ -66,9 +80,33 @@ def _at_least(invocation: Invocation, flag: str) -> tuple[str, ...]:
     return LEVELS[: [*LEVELS].index(wanted) + 1] if wanted in LEVELS else ()
 
 
-def _world(invocation: Invocation, names: list[str]) -> tuple[World, str]:
-    """The objects of the cluster and of the files `names`; the namespace that messages are wanted for ('' for all)."""
-    given = [(name, one) for name in names for one in files.documents(name)]
+def _read(names: list[str]) -> tuple[Manifests, bool]:
+    """The manifests in the files, and whether parts of them cannot be read, which is said. Raises `CommandError`."""
+    given: Manifests = []
+    wrong: dict[str, list[str]] = {}
+    for name in names:
+        for index, (first, text) in enumerate(source.parts(files.text(name))):
+            try:
+                given += source.manifests(name, text, first)
+            except source.Unreadable as error:
+                wrong.setdefault(name, []).append(f"error processing {name}[{index}]: {error}")
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    for problem in (one for problems in wrong.values() for one in problems):
+        print(f"{now}\twarn\tfile\t{problem} - skipping", flush=True)
+    if wrong:
+        each = [f'errors parsing content "{name}": {_listed(problems)}' for name, problems in wrong.items()]
+        print(f"Error(s) adding files: {_listed(each)}", end="", file=sys.stderr)
+    return given, bool(wrong)
+
+
+def _listed(errors: list[str]) -> str:
+    """Several errors in one, as Go's multierror writes them."""
+    lines = "".join(f"\t* {error}\n" for error in errors)
+    return f"{len(errors)} error{'' if len(errors) == 1 else 's'} occurred:\n{lines}\n"
+
+
+def _world(invocation: Invocation, given: Manifests) -> tuple[World, str]:
+    """The objects of the cluster and of files; the namespace that messages are wanted for ('' for all)."""
     everywhere = bool(invocation["all-namespaces"])
     if not invocation["use-kube"]:
         # As on a cluster, only one namespace is looked at unless all are asked for.
@@ -78,13 +116,13 @@ def _world(invocation: Invocation, names: list[str]) -> tuple[World, str]:
     return World.of(objects, _placed(given, namespace)), "" if everywhere else namespace
 
 
-def _placed(given: Iterable[tuple[str, JSON]], namespace: str) -> list[tuple[str, JSON]]:
+def _placed(given: Manifests, namespace: str) -> Manifests:
     """Manifests without a namespace belong to the one that is analyzed."""
     placed = []
-    for name, one in given:
+    for place, one in given:
         metadata = one.get("metadata") or {}
         where = {} if one.get("kind") == "Namespace" else {"namespace": metadata.get("namespace") or namespace}
-        placed.append((name, {**one, "metadata": {**metadata, **where}}))
+        placed.append((place, {**one, "metadata": {**metadata, **where}}))
     return placed
 
 

@@ -15,15 +15,19 @@ JSON = dict[str, Any]
 SUFFIXES = (".yaml", ".yml", ".json")
 
 
-def documents(name: str) -> list[JSON]:
-    """The objects in a file (``-``: standard input), with the items of lists among them. Raises CommandError."""
+def text(name: str) -> str:
+    """What is in a file (``-``: standard input). Raises CommandError."""
     try:
-        text = sys.stdin.read() if name == "-" else Path(name).read_text()
+        return sys.stdin.read() if name == "-" else Path(name).read_text()
     except (OSError, UnicodeDecodeError) as error:
         reason = (error.strerror or str(error)).lower() if isinstance(error, OSError) else str(error)
         raise CommandError(f"open {name}: {reason}") from None
+
+
+def documents(name: str) -> list[JSON]:
+    """The objects in a file (``-``: standard input), with the items of lists among them. Raises CommandError."""
     try:
-        loaded = [one for one in yaml.safe_load_all(text) if one is not None]
+        loaded = [one for one in yaml.safe_load_all(text(name)) if one is not None]
     except yaml.YAMLError as error:
         raise CommandError(f"{name}: {error}") from None
     return [item for one in loaded for item in _items(one, name)]
