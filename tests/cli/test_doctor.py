@@ -50,3 +50,14 @@ def test_findings_that_are_not_well_say_what_to_do(monkeypatch: pytest.MonkeyPat
     ]
     assert [one.verdict for one in found] == ["wrong", "warning", "wrong", "warning", "wrong"]
     assert all(one.remedy for one in found)
+
+
+@pytest.mark.parametrize(("limit", "verdict"), [("128\n", "warning"), ("512\n", "ok")])
+def test_nodes_in_containers_need_many_inotify_instances(tmp_path: Path, limit: str, verdict: str) -> None:
+    file = tmp_path / "max_user_instances"
+    assert doctor.watches(file) is None
+    file.write_text(limit)
+    found = doctor.watches(file)
+    assert found is not None
+    assert found.verdict == verdict
+    assert found.remedy == ("sudo sysctl fs.inotify.max_user_instances=512" if verdict == "warning" else "")

@@ -21,6 +21,7 @@ PROGRAMS = {
     "minikube": ("minikube", "istioctl"),
     "context": ("istioctl",),
 }
+NODES_IN_CONTAINERS = ("kind", "minikube")
 _STYLES = {"ok": "green", "warning": "yellow", "wrong": "red"}
 
 
@@ -50,7 +51,7 @@ def examined(backend: str) -> list[Finding]:
     from meshdojo.backends.base import BackendMissing
     from meshdojo.backends.kubectl import kubectl_version
     from meshdojo.backends.select import open_backend
-    from meshdojo.embedded.doctor import Finding, examine
+    from meshdojo.embedded.doctor import Finding, examine, watches
 
     open_backend(backend)
     findings = [one for one in examine() if backend == "embedded" or one.subject not in ("Envoy", "loopback addresses")]
@@ -61,6 +62,9 @@ def examined(backend: str) -> list[Finding]:
     except BackendMissing as error:
         saw, _, remedy = str(error).partition(". ")
         findings.append(Finding("kubectl", "wrong", saw, remedy))
+    limit = watches() if backend in NODES_IN_CONTAINERS else None
+    if limit is not None:
+        findings.append(limit)
     for program in PROGRAMS[backend]:
         path = shutil.which(program)
         if path is None:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import psutil
@@ -22,6 +23,8 @@ from meshdojo.network import Block
 
 Verdict = Literal["ok", "warning", "wrong"]
 _MEMORY, _DISK, _FILES = 512 * 2**20, 512 * 2**20, 1024
+# What kind's own documentation advises.
+_WATCHES = 512
 _PYTHON = (3, 11)
 _ENVOY_SECONDS = 20
 
@@ -109,6 +112,21 @@ def files() -> Finding:
     if hard != resource.RLIM_INFINITY and hard < _FILES:
         return Finding("open files", "warning", saw, f"ulimit -n {_FILES}")
     return Finding("open files", "ok", saw)
+
+
+def watches(limit: Path = Path("/proc/sys/fs/inotify/max_user_instances")) -> Finding | None:
+    """Where nodes are containers: all that runs in them shares one limit, and each Envoy takes of it. None elsewhere.
+
+    Seen: with 128, half of 50 Envoys of a kind cluster end as soon as they begin.
+    """
+    try:
+        found = int(limit.read_text())
+    except (OSError, ValueError):
+        return None
+    saw = f"{found} at once"
+    if found < _WATCHES:
+        return Finding("inotify instances", "warning", saw, f"sudo sysctl fs.inotify.max_user_instances={_WATCHES}")
+    return Finding("inotify instances", "ok", saw)
 
 
 def state() -> Finding:
