@@ -29,13 +29,13 @@ def _processes(backend: Backend) -> list[int]:
         roots = {lifecycle.require(backend.instance).pid, zygote_of(backend.instance.run / PROCESSES)}
         return list({pid for root in roots if root for pid in _with_descendants(root)})
     if isinstance(backend, KindBackend):
-        listed = subprocess.run(
-            ["docker", "top", f"{backend.cluster}-control-plane", "-eo", "pid"],
+        inspected = subprocess.run(
+            ["docker", "inspect", "--format", "{{.State.Pid}}", f"{backend.cluster}-control-plane"],
             capture_output=True,
             text=True,
             check=True,
         )
-        return _with_descendants(int(listed.stdout.split()[1]))
+        return _with_descendants(int(inspected.stdout))
     raise TypeError(f"do not know the processes of {backend.name}")
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import orjson
 
-from meshdojo.cluster import forwarding, kubeconfig, streams
+from meshdojo.cluster import forwarding, kubeconfig, streams, tlsbuffers
 from meshdojo.cluster.client import Client, Object, ObjectList, PatchType, Propagation, WatchEvent
 from meshdojo.cluster.discovery import Discovery
 from meshdojo.cluster.errors import StatusError, Unreachable
@@ -51,6 +51,7 @@ class HTTPClient(Client):
     """A Kubernetes API over HTTPS. Use it as an async context manager, or `close` it."""
 
     def __init__(self, access: kubeconfig.Access, *, user_agent: str = "meshdojo") -> None:
+        tlsbuffers.shrink()
         self.access = access
         self._user_agent = user_agent
         self._session: ClientSession | None = None

@@ -11,6 +11,7 @@ from pathlib import Path
 from uvicorn import Config
 from uvicorn import Server as UvicornServer
 
+from meshdojo.cluster import tlsbuffers
 from meshdojo.kubernetes.api import Api
 from meshdojo.kubernetes.http.app import App
 from meshdojo.kubernetes.node import Node
@@ -45,6 +46,7 @@ class Server:
         key: Path,
     ) -> None:
         """`certificate` and `key` are PEM files. `port` 0: a free one, see `port` after `start`."""
+        tlsbuffers.shrink()
         api.use_node(node)
         self._app = App(api, node)
         self._address = (host, port)
