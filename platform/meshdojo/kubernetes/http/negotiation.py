@@ -117,9 +117,14 @@ def _load_yaml(text: str) -> Any:
         first: [(tag, pattern) for tag, pattern in entries if tag != "tag:yaml.org,2002:timestamp"]
         for first, entries in resolvers.items()
     }
+    depth = 0
     for event in yaml.parse(text, Loader=Loader):
         if isinstance(event, yaml.AliasEvent):
             raise ValueError(f"aliases (*{event.anchor}) are not supported: write the value out")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            # The loader calls itself for each level, in C: it would take the whole process with it.
+            raise ValueError("exceeded max depth")
     value = yaml.load(text, Loader=Loader)  # noqa: S506 - a SafeLoader
     encoded = orjson.dumps(value)
     _check_depth(encoded)
