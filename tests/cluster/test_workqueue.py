@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from itertools import pairwise
 
 import pytest
 
@@ -150,3 +151,24 @@ async def test_who_waits_for_long_looks_at_the_clock_in_between(monkeypatch: pyt
     async with asyncio.timeout(PATIENCE):
         await seen.wait()
     await queue.stop()
+
+
+def test_everybody_else_gets_a_turn_between_two_keys() -> None:
+    async def scenario() -> None:
+        done: list[int] = []
+
+        async def reconcile(key: int) -> None:
+            done.append(key)
+
+        queue = WorkQueue("test", reconcile)
+        for key in range(100):
+            queue.add(key)
+        queue.start()
+        seen = []
+        while len(done) < 100:
+            seen.append(len(done))
+            await asyncio.sleep(0)
+        await queue.stop()
+        assert max(later - earlier for earlier, later in pairwise([*seen, 100])) <= 2
+
+    asyncio.run(scenario())

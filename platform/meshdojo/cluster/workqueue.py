@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
@@ -31,7 +32,8 @@ class WorkQueue(Generic[Key]):
         self._name = name
         self._reconcile = reconcile
         self._workers = workers
-        self._waiting: dict[Key, None] = {}  # a dict as an ordered set
+        # An ordered set. A plain dict would get slower with each key that is taken from its front.
+        self._waiting: OrderedDict[Key, None] = OrderedDict()
         self._active: set[Key] = set()
         self._failures: dict[Key, int] = {}
         self._timers: dict[Key, asyncio.TimerHandle] = {}
@@ -90,6 +92,9 @@ class WorkQueue(Generic[Key]):
                 self._active.add(key)
                 await self._attempt(key)
                 self._active.remove(key)
+                # A client in the same process never waits: without a pause thousands of keys would keep everybody
+                # else waiting.
+                await asyncio.sleep(0)
             if not self._waiting and not self._active:
                 self._idle.set()
             self._wake.clear()

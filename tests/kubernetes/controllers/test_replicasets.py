@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from meshdojo.cluster.client import Object
 from meshdojo.cluster.errors import StatusError
 from meshdojo.kubernetes.controllers.pod_status import deletion_rank
+from meshdojo.kubernetes.controllers.replicasets import LARGEST_BATCH
 
 if TYPE_CHECKING:
     from tests.kubernetes.controllers.conftest import World
@@ -182,3 +185,16 @@ async def test_a_replication_controller_keeps_its_pods_too(world: World) -> None
     assert made["spec"]["selector"] == labels
     assert scale["status"]["selector"] == "app=old"
     assert [pod["metadata"]["ownerReferences"][0]["kind"] for pod in pods] == ["ReplicationController"]
+
+
+async def test_many_pods_keep_nobody_waiting(world: World) -> None:
+    """Somebody typed a zero too many: the API answers meanwhile, and the zero can be taken back."""
+    await world.api.create(SETS, replica_set(100_000), "default")
+    counts = [0]
+    while counts[-1] < 600:
+        await asyncio.sleep(0)
+        counts.append(len(world.api.store.list("pods")))
+    await world.api.patch(SETS, "web", {"spec": {"replicas": 0}}, "default")
+    await world.until(SETS, "web", lambda one: one["spec"]["replicas"] == one["status"]["replicas"] == 0)
+
+    assert max(later - earlier for earlier, later in pairwise(counts)) <= LARGEST_BATCH

@@ -109,6 +109,7 @@ class Events:
                 log.debug("event not written: %s", error)
             finally:
                 self._notes.task_done()
+            await asyncio.sleep(0)  # everybody else gets a turn
 
     async def _write(self, note: Note) -> None:
         key, message = self._combined(note)

@@ -20,6 +20,10 @@ from meshdojo.kubernetes.timestamps import now
 
 # Creations that fail all fail for the same reason mostly, so the first ones are tried in small batches.
 FIRST_BATCH = 1
+# The pods of a batch are made in one turn of the event loop, which everybody else waits for.
+LARGEST_BATCH = 8
+# So many pods are made or deleted before all else is looked at again.
+BURST = 500
 
 
 class ReplicaSetController(Controller):
@@ -72,11 +76,14 @@ class ReplicaSetController(Controller):
     async def _scale(self, replica_set: Object, pods: list[Object]) -> StatusError | None:
         """Create or delete pods; the API's refusal if it refused."""
         excess = len(pods) - replica_set["spec"].get("replicas", 1)
+        if abs(excess) > BURST:
+            self.queue.add(key_of(replica_set))
         if excess < 0:
-            return await self._create(replica_set, -excess)
+            return await self._create(replica_set, min(-excess, BURST))
         if excess > 0:
-            for pod in sorted(pods, key=pod_status.deletion_rank)[:excess]:
+            for pod in sorted(pods, key=pod_status.deletion_rank)[: min(excess, BURST)]:
                 await self.control.delete(replica_set, pod)
+                await asyncio.sleep(0)
         return None
 
     async def _create(self, replica_set: Object, count: int) -> StatusError | None:
@@ -88,7 +95,8 @@ class ReplicaSetController(Controller):
                 if refusal is not None:
                     return refusal
             count -= batch
-            batch *= 2
+            batch = min(2 * batch, LARGEST_BATCH)
+            await asyncio.sleep(0)
         return None
 
     async def _count(self, key: Key, replica_set: Object, selector: LabelSelector, failure: StatusError | None) -> None:
