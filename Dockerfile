@@ -2,7 +2,7 @@
 #
 #   make image
 #   docker run --rm -it --read-only --cap-drop ALL --security-opt no-new-privileges \
-#     --tmpfs /tmp:exec --tmpfs /home/meshdojo:uid=1000,exec meshdojo up
+#     --tmpfs /tmp:exec --tmpfs /home/meshdojo:uid=1000,exec meshdojo:dev up
 #
 # The wheel comes from dist/ (`make image` builds it from what git knows); its dependencies are pinned by hash.
 FROM python:3.11-slim-bookworm
@@ -19,8 +19,9 @@ RUN pip install --no-cache-dir --disable-pip-version-check --no-deps /tmp/*.whl 
     && chmod -R a+rX /opt/meshdojo \
     && useradd --uid 1000 --create-home meshdojo \
     && rm -f /tmp/*.whl /tmp/requirements.lock
-# By number, so that a cluster can see that it is not root.
+# By number, so that a cluster can see that it is not root. Another number will do as well: none of them needs a name.
 USER 1000
+ENV HOME=/home/meshdojo
 WORKDIR /home/meshdojo
 ENTRYPOINT ["meshdojo"]
 CMD ["serve", "--up"]

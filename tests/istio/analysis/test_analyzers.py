@@ -80,6 +80,29 @@ def test_pods_that_a_deployment_of_a_file_would_make_count() -> None:
     assert "IST0173" not in codes(found)
 
 
+@pytest.mark.parametrize(
+    ("namespace", "spec", "labels"),
+    [
+        ("shop", {}, None),
+        ("shop", {"selector": {"matchLabels": {"app": "none"}}}, "app=none"),
+        ("empty", {}, ""),
+        ("istio-system", {}, None),
+        ("istio-system", {"selector": {"matchLabels": {"app": "web"}}}, None),
+        ("istio-system", {"selector": {"matchLabels": {"app": "none"}}}, "app=none"),
+    ],
+)
+def test_policies_that_concern_nobody(namespace: str, spec: dict[str, Any], labels: str | None) -> None:
+    policy = {
+        "apiVersion": "security.istio.io/v1",
+        "kind": "AuthorizationPolicy",
+        "metadata": {"name": "p", "namespace": namespace},
+        "spec": spec,
+    }
+    found = [one.text for one in analyze(World.of([named("Pod", "web-1"), policy])) if one.code == "IST0127"]
+    words = "No matching workloads for this resource with the following labels: "
+    assert found == ([] if labels is None else [f"{words}{labels}"])
+
+
 def test_services_outside_are_known_by_their_entries() -> None:
     entry = {
         "apiVersion": "networking.istio.io/v1",

@@ -15,6 +15,9 @@ from meshdojo.istio.models.gateway import Gateway
 from meshdojo.istio.models.sidecar import Sidecar
 from meshdojo.istio.models.virtual_service import HTTPRouteDestination, RouteDestination, VirtualService
 
+# Policies in this namespace are the whole mesh's.
+MESH_NAMESPACE = "istio-system"
+
 
 def not_found(origin: Origin, what: str, name: str) -> Message:
     """IST0101: what an object refers to is not there."""
@@ -123,7 +126,11 @@ def _policy(world: World, item: Item, policy: AuthorizationPolicy, namespaces: s
                     path = ("spec", "rules", number, "from", sender, "source", "namespaces", index)
                     yield not_found(item.at(*path), "namespace", name)
     labels = policy.spec.selector.match_labels if policy.spec.selector else {}
-    if labels and not world.pods(labels, item.namespace):
+    if item.namespace == MESH_NAMESPACE:
+        concerned = world.pods(labels) if labels else True
+    else:
+        concerned = world.pods(labels, item.namespace)
+    if not concerned:
         shown = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
         text = f"No matching workloads for this resource with the following labels: {shown}"
         yield Message("IST0127", "Warning", item.origin, text)
