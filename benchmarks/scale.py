@@ -175,7 +175,8 @@ async def _pages(client: HTTPClient) -> int:
     count, token = 0, ""
     while True:
         path = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
-        page = orjson.loads(await client.raw("GET", path, body=None, limit="500", **({"continue": token} if token else {})))
+        query = {"limit": "500"} | ({"continue": token} if token else {})
+        page = orjson.loads(await client.raw("GET", path, body=None, **query))
         count += len(page["items"])
         token = page["metadata"].get("continue", "")
         if not token:
