@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -114,3 +116,17 @@ async def test_a_succeeded_pod_that_is_deleted_still_counts(world: World) -> Non
 @pytest.mark.parametrize(("numbers", "text"), [([], ""), ([0], "0"), ([0, 1, 2, 4, 6, 7], "0-2,4,6-7")])
 def test_ranges(numbers: list[int], text: str) -> None:
     assert jobs._ranges(numbers) == text
+
+
+@pytest.mark.parametrize("mode", ["NonIndexed", "Indexed"])
+async def test_a_zero_too_many_keeps_nobody_waiting(world: World, mode: str) -> None:
+    endless = job("one", completions=100_000, parallelism=100_000, completionMode=mode)
+    await world.api.create(JOBS, endless, "default")
+    counts = [0]
+    while counts[-1] < 200:
+        await asyncio.sleep(0)
+        counts.append(len(world.api.store.list("pods")))
+    await world.api.patch(JOBS, "task", {"spec": {"suspend": True}}, "default")
+    await world.until_all("pods", lambda pods: not pods)
+
+    assert max(later - earlier for earlier, later in pairwise(counts)) <= 2

@@ -5,18 +5,20 @@ Source: ``k8s.io/kubernetes/pkg/controller/job``. Not here: pod failure and succ
 
 from __future__ import annotations
 
+import asyncio
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice, repeat
 from typing import Any
 
 from meshdojo.cluster.client import Object
 from meshdojo.cluster.errors import StatusError
-from meshdojo.cluster.informer import Key
+from meshdojo.cluster.informer import Key, key_of
 from meshdojo.kubernetes.controllers import owners, pod_status
 from meshdojo.kubernetes.controllers.controller import Cluster, Controller, itself
-from meshdojo.kubernetes.controllers.pod_control import PodControl, pod_from_template
+from meshdojo.kubernetes.controllers.pod_control import BURST, PodControl, pod_from_template
 from meshdojo.kubernetes.selectors import LabelSelector
 from meshdojo.kubernetes.timestamps import now, parse
 
@@ -130,11 +132,14 @@ class JobController(Controller):
             raise failure
 
     async def _create(self, job: Object, pods: Pods, missing: int) -> StatusError | None:
-        indices = _free_indices(job, pods)[:missing] if _is_indexed(job) else [None] * missing
-        for index in indices:
+        if missing > BURST:
+            self.queue.add(key_of(job))
+        indices: Iterable[int | None] = _free_indices(job, pods) if _is_indexed(job) else repeat(None)
+        for index in islice(indices, min(missing, BURST)):
             failure = await self.control.create(job, _pod(job, index))
             if failure is not None:
                 return failure
+            await asyncio.sleep(0)  # everybody else gets a turn
         return None
 
     async def _end(self, job: Object, pods: Pods, verdict: tuple[str, str]) -> None:
@@ -284,9 +289,9 @@ def _done_indices(pods: Pods) -> list[int]:
     return sorted({_index_of(pod) for pod in pods.ended if pod["status"]["phase"] == "Succeeded"})
 
 
-def _free_indices(job: Object, pods: Pods) -> list[int | None]:
+def _free_indices(job: Object, pods: Pods) -> Iterator[int]:
     taken = {*_done_indices(pods), *map(_index_of, pods.active)}
-    return [index for index in range(job["spec"]["completions"]) if index not in taken]
+    return (index for index in range(job["spec"]["completions"]) if index not in taken)
 
 
 def _ranges(numbers: Sequence[int]) -> str:

@@ -14,6 +14,9 @@ from meshdojo.kubernetes.controllers import owners
 from meshdojo.kubernetes.controllers.controller import namespace_is_going
 from meshdojo.kubernetes.controllers.events import Recorder
 
+BURST = 500
+"""So many pods a controller makes or deletes before it looks at everything again."""
+
 
 @dataclass(frozen=True)
 class PodControl:

@@ -14,7 +14,7 @@ from meshdojo.cluster.errors import StatusError
 from meshdojo.cluster.informer import Key, key_of
 from meshdojo.kubernetes.controllers import owners, pod_status
 from meshdojo.kubernetes.controllers.controller import Cluster, Controller, itself
-from meshdojo.kubernetes.controllers.pod_control import PodControl
+from meshdojo.kubernetes.controllers.pod_control import BURST, PodControl
 from meshdojo.kubernetes.selectors import LabelSelector
 from meshdojo.kubernetes.timestamps import now
 
@@ -22,8 +22,6 @@ from meshdojo.kubernetes.timestamps import now
 FIRST_BATCH = 1
 # The pods of a batch are made in one turn of the event loop, which everybody else waits for.
 LARGEST_BATCH = 8
-# So many pods are made or deleted before all else is looked at again.
-BURST = 500
 
 
 class ReplicaSetController(Controller):
