@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -114,3 +116,15 @@ async def test_claims_are_made_for_each_pod(world: World) -> None:
     pod = await world.until("pods", "db-0", lambda _: True)
     assert {"name": "data", "persistentVolumeClaim": {"claimName": "data-db-0"}} in pod["spec"]["volumes"]
     assert await world.api.get("persistentvolumeclaims", "data-db-0", "default")
+
+
+async def test_a_zero_too_many_keeps_nobody_waiting(world: World) -> None:
+    await world.api.create(SETS, stateful_set(replicas=1_000_000, podManagementPolicy="Parallel"), "default")
+    counts = [0]
+    while counts[-1] < 200:
+        await asyncio.sleep(0)
+        counts.append(len(world.api.store.list("pods")))
+    await world.api.patch(SETS, "db", {"spec": {"replicas": 0}}, "default")
+    await world.until_all("pods", lambda pods: not pods)
+
+    assert max(later - earlier for earlier, later in pairwise(counts)) <= 2

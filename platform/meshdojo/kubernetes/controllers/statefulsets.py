@@ -6,16 +6,17 @@ deleted (persistentVolumeClaimRetentionPolicy Retain).
 
 from __future__ import annotations
 
+import asyncio
 import copy
 from collections.abc import Iterable
 
 from meshdojo.cluster.client import Object
 from meshdojo.cluster.errors import StatusError
-from meshdojo.cluster.informer import Key
+from meshdojo.cluster.informer import Key, key_of
 from meshdojo.kubernetes.controllers import owners, pod_status
 from meshdojo.kubernetes.controllers.controller import Cluster, Controller, itself, namespace_is_going
 from meshdojo.kubernetes.controllers.controller_revisions import HASH_LABEL, RESOURCE, History
-from meshdojo.kubernetes.controllers.pod_control import pod_from_template
+from meshdojo.kubernetes.controllers.pod_control import BURST, pod_from_template
 
 INDEX_LABEL = "apps.kubernetes.io/pod-index"
 NAME_LABEL = "statefulset.kubernetes.io/pod-name"
@@ -63,10 +64,16 @@ class StatefulSetController(Controller):
         pods = self._pods(stateful_set)
         parallel = stateful_set["spec"].get("podManagementPolicy") == "Parallel"
         first, replicas = _start(stateful_set), stateful_set["spec"].get("replicas", 1)
+        made = 0
         for number in range(first, first + replicas):
+            if made == BURST:
+                self.queue.add(key_of(stateful_set))
+                return
             pod = pods.get(number)
             if pod is None:
                 await self._create(stateful_set, number, _revision_for(stateful_set, number, current, update))
+                await asyncio.sleep(0)  # everybody else gets a turn
+                made += 1
             elif pod_status.is_terminal(pod) and not pod["metadata"].get("deletionTimestamp"):
                 await self._delete(stateful_set, pod)
             if not parallel and (pod is None or not _settled(pod)):
