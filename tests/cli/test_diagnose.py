@@ -58,3 +58,15 @@ def test_a_cluster_that_is_down_is_diagnosed_too(tmp_path: Path) -> None:
         assert status is not None
         assert json.load(status)["running"] is False
     assert meshdojo("diagnose", "-o", str(tmp_path / "no" / "d"), home=tmp_path).returncode == 3
+
+
+def test_a_state_that_cannot_be_read_is_diagnosed_too(tmp_path: Path) -> None:
+    archive = tmp_path / "d.tar.gz"
+    (tmp_path / "default").mkdir()
+    (tmp_path / "default" / "environment.json").write_text('{"format": 99}')
+    (tmp_path / "default" / "cluster.log").write_text("Authorization: Bearer abc.def\n")
+    assert meshdojo("diagnose", "-o", str(archive), home=tmp_path).returncode == 0
+    with tarfile.open(archive) as found:
+        log = found.extractfile("meshdojo-diagnosis/cluster.log")
+        assert log is not None
+        assert log.read() == b"Authorization: Bearer <hidden>\n"

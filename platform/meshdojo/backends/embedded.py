@@ -57,9 +57,9 @@ class EmbeddedBackend(Backend):
             async with HTTPClient.from_kubeconfig(self.kubeconfig) as client:
                 version = await client.version()
                 version_of_istio = await installation.installed_version(client)
-        except (ClusterError, OSError) as error:
+            detail = f"process {process.pid}, API at {self.instance.server}"
+        except (ClusterError, EmbeddedError, OSError) as error:
             return Status(running=True, ready=False, detail=str(error))
-        detail = f"process {process.pid}, API at {self.instance.server}"
         return Status(running=True, ready=True, kubernetes=version, istio=version_of_istio, detail=detail)
 
     async def ensure_istio(self, progress: Progress, profile: str = "demo") -> None:

@@ -27,5 +27,5 @@ def diagnose(
 
     with steps() as progress:
         size = run(write_archive(opened(backend, name), output, progress))
-    err.print(f"Wrote {size // 1024} KiB. Look into it before you send it on: tar tzf {output}", markup=False)
+    err.print(f"Wrote {max(size // 1024, 1)} KiB. Look into it before you send it on: tar tzf {output}", markup=False)
     out.print(str(output), markup=False)
