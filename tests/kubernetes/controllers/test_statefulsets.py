@@ -98,8 +98,10 @@ async def test_a_partition_keeps_the_lower_pods(world: World) -> None:
     template = {"spec": {"containers": [{"name": "app", "image": "two"}]}}
     await world.api.patch(SETS, "db", {"spec": {"template": template}}, "default", type="strategic")
     await world.until(SETS, "db", lambda obj: obj["status"].get("updatedReplicas") == 1)
+    before = (await world.api.get("pods", "db-0", "default"))["metadata"]["uid"]
     await world.api.delete("pods", "db-0", "default")
-    await world.gone("pods", "db-0")
+    await world.until("pods", "db-0", lambda pod: pod["metadata"]["uid"] != before)
+    await world.settle()
     await world.until(SETS, "db", lambda obj: obj["status"].get("readyReplicas") == 3)
     await world.settle()
     pods = (await world.api.list("pods", "default")).items
