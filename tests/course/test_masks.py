@@ -15,6 +15,8 @@ from meshdojo.course.masks import ALWAYS, mask, matches
         ("127.200.0.17:31380", "<address>"),
         ("Running 0 12s", "Running 0 <age>"),
         ("3 (4m2s ago) 2d4h", "3 (<age> ago) <age>"),
+        ("2/2     Running   0            12s", "2/2     Running   <restarts>            <age>"),
+        ("2/2     Running   1 (5s ago)   2d4h", "2/2     Running   <restarts>   <age>"),
         ("v1.34.4", "<version>"),
         ("1.31-dev", "<version>"),
         ("date: Sat, 21 Nov 2026 06:35:00 GMT", "date: <date>"),
@@ -42,6 +44,7 @@ def test_what_says_nothing_is_masked(text: Any, masked: Any) -> None:
         "HTTP/1.1 503 Service Unavailable",
         "virtualservice.networking.istio.io/web configured",
         "no healthy upstream",
+        "1/2     CrashLoopBackOff   4",
     ],
 )
 def test_what_says_something_is_left_alone(text: Any) -> None:

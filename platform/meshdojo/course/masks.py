@@ -39,6 +39,11 @@ _RANDOM = "[bcdfghjklmnpqrstvwxz2456789]"
 
 ALWAYS = (
     Mask(
+        "restarts",
+        re.compile(r"(?P<keep>\b\d+/\d+\s+Running\s+)\d+(?: \(\w+ ago\))?"),
+        "how often the containers of a pod that runs were started again: a stop of the cluster, or of a laptop, adds one",
+    ),
+    Mask(
         "pod",
         re.compile(rf"(?P<keep>\b[a-z][a-z0-9-]*?-)(?:{_RANDOM}{{6,10}})-{_RANDOM}{{5}}\b"),
         "pods of a Deployment: NAME-<hash of the template>-<random>",
