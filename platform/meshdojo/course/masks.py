@@ -41,7 +41,7 @@ ALWAYS = (
     Mask(
         "restarts",
         re.compile(r"(?P<keep>\b\d+/\d+\s+Running\s+)\d+(?: \(\w+ ago\))?"),
-        "how often the containers of a pod that runs were started again: a stop of the cluster, or of a laptop, adds one",
+        "how often a pod was started again that runs: the stop of a cluster, or of a laptop, adds one",
     ),
     Mask(
         "pod",
