@@ -11,6 +11,7 @@ import pytest
 
 from meshdojo.cluster.client import Object
 from meshdojo.cluster.errors import StatusError
+from meshdojo.kubernetes.controllers import replicasets
 from meshdojo.kubernetes.controllers.pod_status import deletion_rank
 from meshdojo.kubernetes.controllers.replicasets import LARGEST_BATCH
 
@@ -187,11 +188,12 @@ async def test_a_replication_controller_keeps_its_pods_too(world: World) -> None
     assert [pod["metadata"]["ownerReferences"][0]["kind"] for pod in pods] == ["ReplicationController"]
 
 
-async def test_many_pods_keep_nobody_waiting(world: World) -> None:
+async def test_many_pods_keep_nobody_waiting(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody typed a zero too many: the API answers meanwhile, and the zero can be taken back."""
+    monkeypatch.setattr(replicasets, "BURST", 25)
     await world.api.create(SETS, replica_set(100_000), "default")
     counts = [0]
-    while counts[-1] < 600:
+    while counts[-1] < 60:
         await asyncio.sleep(0)
         counts.append(len(world.api.store.list("pods")))
     await world.api.patch(SETS, "web", {"spec": {"replicas": 0}}, "default")

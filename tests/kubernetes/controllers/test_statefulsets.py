@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from meshdojo.cluster.client import Object
+from meshdojo.kubernetes.controllers import statefulsets
 
 if TYPE_CHECKING:
     from tests.kubernetes.controllers.conftest import World
@@ -120,10 +121,11 @@ async def test_claims_are_made_for_each_pod(world: World) -> None:
     assert await world.api.get("persistentvolumeclaims", "data-db-0", "default")
 
 
-async def test_a_zero_too_many_keeps_nobody_waiting(world: World) -> None:
+async def test_a_zero_too_many_keeps_nobody_waiting(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statefulsets, "BURST", 25)
     await world.api.create(SETS, stateful_set(replicas=1_000_000, podManagementPolicy="Parallel"), "default")
     counts = [0]
-    while counts[-1] < 200:
+    while counts[-1] < 60:
         await asyncio.sleep(0)
         counts.append(len(world.api.store.list("pods")))
     await world.api.patch(SETS, "db", {"spec": {"replicas": 0}}, "default")
