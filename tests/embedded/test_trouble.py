@@ -17,6 +17,7 @@ from meshdojo.cluster.errors import StatusError
 from meshdojo.cluster.http import HTTPClient
 from meshdojo.embedded import keeping, lifecycle
 from meshdojo.embedded.environment import Environment
+from meshdojo.kubelet.processes import PROCESSES, zygote_of
 
 PATIENCE = 60
 pytestmark = pytest.mark.anyio
@@ -35,10 +36,20 @@ def started(environment: Environment) -> Iterator[Environment]:
 
 
 def _processes(environment: Environment) -> list[psutil.Process]:
+    """Of the environment, without the zygote's standby, which is another from time to time."""
     main = psutil.Process(lifecycle.require(environment).pid)
     keeper = keeping.keeper_of(environment)
     others = [psutil.Process(keeper.pid)] if keeper is not None else []
-    return [main, *({one.pid: one for one in [*main.children(recursive=True), *others]}.values())]
+    found = {one.pid: one for one in [main, *main.children(recursive=True), *others]}
+    zygote = zygote_of(environment.run / PROCESSES)
+    return [one for pid, one in found.items() if pid == zygote or "meshdojo.kubelet.zygote" not in _command(one)]
+
+
+def _command(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:  # it has ended meanwhile
+        return "meshdojo.kubelet.zygote"
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable
 from functools import partial
+from threading import Thread
 from typing import Any
 
 import aiosqlite
@@ -26,7 +27,7 @@ class SQLiteEngine(AsyncEngine):
     """An engine whose `dispose` returns when the threads of all its connections have ended."""
 
     def __init__(self, url: URL, *, foreign_keys: bool, **pool: Any) -> None:
-        self._ends: set[asyncio.Future[Any]] = set()
+        self._ends: dict[asyncio.Future[Any], Thread] = {}
         arguments, options = url.get_dialect()().create_connect_args(url)
         super().__init__(
             create_async_engine(
@@ -44,12 +45,15 @@ class SQLiteEngine(AsyncEngine):
         await super().dispose(close)
         if self._ends:
             await asyncio.wait(self._ends)
+        for thread in self._ends.values():
+            thread.join()  # it has answered, and does nothing any more that takes time
+        self._ends.clear()
 
 
 class _Threaded(aiosqlite.Connection):
-    """A connection that leaves word in `ends` from when its thread is told to end until it has ended."""
+    """A connection that leaves word in `ends` when its thread is told to end: what will be answered, and the thread."""
 
-    def __init__(self, connector: Callable[[], sqlite3.Connection], ends: set[asyncio.Future[Any]]) -> None:
+    def __init__(self, connector: Callable[[], sqlite3.Connection], ends: dict[asyncio.Future[Any], Thread]) -> None:
         super().__init__(connector, iter_chunk_size=64)
         # As SQLAlchemy does for connections that it makes: a process that fails must not wait for them.
         self._thread.daemon = True
@@ -60,9 +64,10 @@ class _Threaded(aiosqlite.Connection):
         """Once only: a second request would wait for a thread that is no more."""
         if self._running or self._end is None:
             self._end = super().stop()
+            for end in [end for end, thread in self._ends.items() if not thread.is_alive()]:
+                del self._ends[end]
             if self._end is not None:
-                self._ends.add(self._end)
-                self._end.add_done_callback(self._ends.discard)
+                self._ends[self._end] = self._thread
         return self._end
 
 
