@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from itertools import groupby
 
-from meshdojo.course.masks import Mask, normalised
+from meshdojo.course.masks import ALWAYS, Mask, normalised
 
 RANDOM = "[bcdfghjklmnpqrstvwxz2456789]"  # the alphabet of names that Kubernetes makes up
 RULES = (
@@ -46,7 +46,7 @@ def masked(text: str, names: dict[str, str]) -> str:
         text = rule.apply(text)
     for name in sorted(names, key=len, reverse=True):
         text = re.sub(rf"(?<![\w/=.+-]){re.escape(name)}(?![\w:-]|/[^\d<])", names[name], text)
-    return "".join(f"{line}\n" for line in _ordered(normalised(text)))
+    return "".join(f"{line}\n" for line in _ordered(normalised(text, rules=ALWAYS)))
 
 
 def _ordered(lines: Iterable[str]) -> list[str]:

@@ -39,11 +39,6 @@ _RANDOM = "[bcdfghjklmnpqrstvwxz2456789]"
 
 ALWAYS = (
     Mask(
-        "restarts",
-        re.compile(r"(?P<keep>\b\d+/\d+\s+Running\s+)\d+(?: \(\w+ ago\))?"),
-        "how often a pod was started again that runs: the stop of a cluster, or of a laptop, adds one",
-    ),
-    Mask(
         "pod",
         re.compile(rf"(?P<keep>\b[a-z][a-z0-9-]*?-)(?:{_RANDOM}{{6,10}})-{_RANDOM}{{5}}\b"),
         "pods of a Deployment: NAME-<hash of the template>-<random>",
@@ -94,6 +89,16 @@ ALWAYS = (
     ),
 )
 
+IN_CHAPTERS = (
+    Mask(
+        "restarts",
+        re.compile(r"(?P<keep>\b\d+/\d+\s+Running\s+)\d+(?: \(\w+ ago\))?"),
+        "how often a pod was started again that runs: the stop of a cluster, or of a laptop, adds one",
+    ),
+    *ALWAYS,
+)
+"""What is masked in a chapter's output. Where two clusters are compared, the number of restarts says something."""
+
 ON_REQUEST = {
     "counts": Mask(
         "count",
@@ -108,16 +113,16 @@ ON_REQUEST = {
 }
 
 
-def mask(text: str, extra: Iterable[str] = ()) -> str:
-    """`text` with every rule of `ALWAYS` and those of `ON_REQUEST` that `extra` names applied."""
-    for rule in (*(ON_REQUEST[name] for name in extra), *ALWAYS):
+def mask(text: str, extra: Iterable[str] = (), rules: Iterable[Mask] = IN_CHAPTERS) -> str:
+    """`text` with every one of the `rules` and those of `ON_REQUEST` that `extra` names applied."""
+    for rule in (*(ON_REQUEST[name] for name in extra), *rules):
         text = rule.apply(text)
     return text
 
 
-def normalised(text: str, extra: Iterable[str] = ()) -> list[str]:
+def normalised(text: str, extra: Iterable[str] = (), rules: Iterable[Mask] = IN_CHAPTERS) -> list[str]:
     """The lines that are compared: masked, blanks squeezed, without blank lines at the end."""
-    lines = [re.sub(r"[ \t]+", " ", line).strip() for line in mask(text, extra).splitlines()]
+    lines = [re.sub(r"[ \t]+", " ", line).strip() for line in mask(text, extra, rules).splitlines()]
     while lines and not lines[-1]:
         lines.pop()
     return lines
