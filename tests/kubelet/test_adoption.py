@@ -45,10 +45,11 @@ def container(pod: Object, name: str = "") -> Object:
     return next((one for one in found if not name or one["name"] == name), {})
 
 
-async def eventually(true: Callable[[], Any]) -> None:
+async def eventually(true: Callable[[], Any]) -> Any:
     async with asyncio.timeout(SECONDS):
-        while not true():  # noqa: ASYNC110 - another process changes it
+        while not (found := true()):  # noqa: ASYNC110 - another process changes it
             await asyncio.sleep(0.01)
+    return found
 
 
 def pid_of(it: Any, name: str, which: int = 0) -> int:

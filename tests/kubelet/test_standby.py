@@ -6,49 +6,46 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
+from tests.kubelet.test_adoption import SECONDS, eventually, there
+from tests.kubelet.test_zygote import ENVIRONMENT, read_all
 
 from meshdojo.kubelet import spawn
 from meshdojo.kubelet.lifeline import Lifeline
-from meshdojo.kubelet.processes import MARK, is_zombie, standby_file, start_time, zygote_of
+from meshdojo.kubelet.processes import MARK, standby_file, zygote_of
 from meshdojo.kubelet.spawn import ProcessSpec, Zygote
 
-SECONDS = 30
-ENVIRONMENT = {"PATH": os.defpath}
-
-
-async def eventually(true: Callable[[], Any]) -> Any:
-    async with asyncio.timeout(SECONDS):
-        while not (found := true()):  # noqa: ASYNC110 - another process changes it
-            await asyncio.sleep(0.01)
-    return found
-
-
-def read_all(descriptor: int) -> str:
-    with open(descriptor) as file:
-        return file.read()
-
-
-def there(pid: int) -> bool:
-    return start_time(pid) is not None and not is_zombie(pid)
+# A module that is being imported until a file is there.
+GATE = """
+import pathlib, time
+folder = pathlib.Path(__file__).parent
+(folder / "reached").touch()
+while not (folder / "open").exists():
+    time.sleep(0.01)
+"""
 
 
 class Node:
     """A zygote as a kubelet has it, whose death is seen; its lifeline is held here as a keeper holds it."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, later: tuple[str, ...] = ()) -> None:
+        self.later = later
         self.file = directory / "processes"
         self.lifeline = Lifeline.make()
         self.died = asyncio.Event()
         self.zygote = self.another()
 
     def another(self) -> Zygote:
-        return Zygote(self.file, preload=(), died=self.died.set, lifeline=self.lifeline)
+        return Zygote(self.file, preload=(), later=self.later, died=self.died.set, lifeline=self.lifeline)
+
+    async def take_over(self) -> None:
+        """The kubelet has died, and another starts."""
+        self.zygote = self.another()
+        await self.zygote.start()
 
     async def standby(self) -> int:
         """The pid of the zygote's standby, once it is there, and told from the zygote."""
@@ -67,10 +64,14 @@ class Node:
             await self.died.wait()
 
     async def says(self, text: str) -> str:
-        """What a program prints that the zygote starts."""
+        """What a program prints that the zygote starts and that says this."""
+        return await self.prints(repr(text))
+
+    async def prints(self, expression: str) -> str:
+        """What a program prints that the zygote starts, of this expression."""
         reading, writing = os.pipe()
         try:
-            spec = ProcessSpec(("python", "-c", f"print({text!r})"), ENVIRONMENT, "/")
+            spec = ProcessSpec(("python", "-c", f"print({expression})"), ENVIRONMENT, "/")
             spawned = await self.zygote.spawn(spec, 0, writing, 2)
         finally:
             os.close(writing)
@@ -79,8 +80,8 @@ class Node:
 
 
 @asynccontextmanager
-async def node(directory: Path) -> AsyncIterator[Node]:
-    it = Node(directory)
+async def node(directory: Path, later: tuple[str, ...] = ()) -> AsyncIterator[Node]:
+    it = Node(directory, later)
     await it.zygote.start()
     try:
         yield it
@@ -136,8 +137,7 @@ def test_another_kubelet_finds_it_too(tmp_path: Path) -> None:
         async with node(tmp_path) as it:
             standby = await it.standby()
             await it.killed()
-            it.zygote = it.another()
-            await it.zygote.start()
+            await it.take_over()
             assert it.zygote.pid == standby
             assert await it.says("again") == "again\n"
 
@@ -153,11 +153,39 @@ def test_after_a_call_of_a_kubelet_that_died_it_is_called_again_or_killed(tmp_pa
             it.lifeline.call(theirs)
             ours.close()
             theirs.close()
-            it.zygote = it.another()
-            await it.zygote.start()
+            await it.take_over()
             if it.zygote.pid != standby:
                 await eventually(lambda: not there(standby))
             assert await it.says("again") == "again\n"
+
+    asyncio.run(scenario())
+
+
+def test_it_knows_what_was_imported_for_a_program_that_could_not_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked for before there was time to import: the standby of before then makes room for another."""
+    modules = tmp_path / "modules"
+    modules.mkdir()
+    (modules / "gate.py").write_text(GATE)
+    (modules / "wanted.py").write_text("")
+    monkeypatch.setenv("PYTHONPATH", str(modules))
+
+    async def scenario() -> None:
+        async with node(tmp_path, later=("gate", "wanted")) as it:
+            await eventually((modules / "reached").exists)
+            first = zygote_of(standby_file(it.file))
+            assert first is not None
+            spec = ProcessSpec(("python", "-m", "wanted"), ENVIRONMENT, "/", path=[str(modules)])
+            asking = asyncio.create_task(it.zygote.spawn(spec, 0, 1, 2))
+            await asyncio.sleep(0)  # the request has left
+            (modules / "open").touch()
+            assert await (await asking).wait() == 0
+            await eventually(lambda: zygote_of(standby_file(it.file)) not in (None, first))
+            await it.standby()
+            await it.killed()
+            await it.zygote.start()
+            assert await it.prints("__import__('sys').modules.get('wanted') is not None") == "True\n"
 
     asyncio.run(scenario())
 

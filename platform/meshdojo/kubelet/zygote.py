@@ -194,10 +194,15 @@ class Zygote:
         if not self._standby:
             self._fork_standby()
         elif self._later:
-            _preload([self._later.pop(0)])
-            _freeze()
-            if not self._later and self._standby > 0:
-                os.kill(self._standby, signal.SIGKILL)  # it has not been reaped; another is forked that knows it all
+            self._import(1)
+
+    def _import(self, count: int) -> None:
+        """Import the next so many of the modules for later."""
+        _preload(self._later[:count])
+        _freeze()
+        del self._later[:count]
+        if not self._later and self._standby > 0:
+            os.kill(self._standby, signal.SIGKILL)  # it has not been reaped; another is forked that knows it all
 
     def _fork_standby(self) -> None:
         try:
@@ -318,9 +323,7 @@ class Zygote:
     def _start(self, request: dict[str, Any], descriptors: list[int]) -> None:
         if not set(self._later).isdisjoint(request["argv"]):
             # Once here, rather than in this process and for the next one again.
-            _preload(self._later)
-            _freeze()
-            self._later.clear()
+            self._import(len(self._later))
         run = Run(0, request.get("note") or {})
         try:
             if len(descriptors) != _expected(request):
