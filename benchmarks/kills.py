@@ -324,9 +324,16 @@ async def _replace_restarted(environment: Environment) -> None:
         for pod in await _pods(environment):
             if any(one["restartCount"] for one in _statuses(pod)):
                 # Gracefully: the object goes after its processes, so no later victim is of a pod that is no more.
-                with suppress(StatusError):  # its deployment was quicker
-                    await client.delete("pods", pod["metadata"]["name"], pod["metadata"]["namespace"], grace_seconds=1)
+                await _delete(client, pod["metadata"]["name"], pod["metadata"]["namespace"])
     await healed(environment)
+
+
+async def _delete(client: HTTPClient, name: str, namespace: str) -> None:
+    try:
+        await client.delete("pods", name, namespace, grace_seconds=1)
+    except StatusError as error:
+        if error.code != 404:  # its deployment was quicker
+            raise
 
 
 async def lost(environment: Environment, written: Written) -> list[str]:

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from meshdojo.backends.base import Backend
+from meshdojo.backends.base import BACKENDS, Backend
 from meshdojo.backends.embedded import EmbeddedBackend
-from meshdojo.backends.select import BACKENDS, open_backend
+from meshdojo.backends.select import open_backend
 from meshdojo.embedded import lifecycle
 
 PROGRAM = """#!{python}

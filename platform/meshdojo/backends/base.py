@@ -17,6 +17,9 @@ from typing import Protocol
 
 from meshdojo.errors import UsageError, UserError
 
+BACKENDS = ("embedded", "kind", "minikube", "context")
+"""The names of all backends (`select.open_backend`). Here, where nothing is imported that takes time."""
+
 Progress = Callable[[str], None]
 
 

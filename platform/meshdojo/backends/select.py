@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from meshdojo.backends.base import Backend, BadChoice
+from meshdojo.backends.base import BACKENDS, Backend, BadChoice
 from meshdojo.backends.context import ContextBackend
 from meshdojo.backends.embedded import EmbeddedBackend
 from meshdojo.backends.kind import KindBackend
 from meshdojo.backends.minikube import MinikubeBackend
 from meshdojo.embedded.environment import DEFAULT_NAME
-
-BACKENDS = ("embedded", "kind", "minikube", "context")
 
 
 def open_backend(name: str, instance: str = DEFAULT_NAME) -> Backend:

@@ -14,9 +14,8 @@ from typing import Any
 
 import typer
 
+from meshdojo.backends.base import BACKENDS
 from meshdojo.errors import UserError
-
-BACKENDS = ("embedded", "kind", "minikube", "context")
 
 Names = Callable[[typer.Context], Iterable[str]]
 

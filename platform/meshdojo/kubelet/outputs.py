@@ -109,11 +109,8 @@ class Output:
             with contextlib.suppress(OSError):
                 while data := os.read(descriptor, _BATCH):
                     self._take(stream, data)
-            os.close(descriptor)
-        self._streams.clear()
         self._log.close()
-        self._log = None
-        self.deafen()
+        self.drop()
 
     def drop(self) -> None:
         """In a copy of the process: close what is open, and take nothing."""

@@ -6,11 +6,11 @@ Source: pkg/controlplane/controller of Kubernetes (systemnamespaces, kubernetess
 from __future__ import annotations
 
 from meshdojo.cluster.client import Object
+from meshdojo.kubernetes.admission.pods import PRIORITY_CLASSES
 from meshdojo.kubernetes.api import Api
 from meshdojo.kubernetes.auth import policy
 from meshdojo.kubernetes.schema.validation.configuration import SYSTEM_PRIORITIES
 
-PRIORITY_CLASSES = "priorityclasses.scheduling.k8s.io"
 _CRITICAL = {
     "system-cluster-critical": "Used for system critical pods that must run in the cluster, but can be moved to "
     "another node if necessary.",

@@ -62,7 +62,7 @@ class _Threaded(aiosqlite.Connection):
 
     def stop(self) -> asyncio.Future[Any] | None:
         """Once only: a second request would wait for a thread that is no more."""
-        if self._running or self._end is None:
+        if self._end is None:
             self._end = super().stop()
             for end in [end for end, thread in self._ends.items() if not thread.is_alive()]:
                 del self._ends[end]

@@ -53,15 +53,18 @@ def manifests(file: str, text: str, first: int) -> list[tuple[Place, JSON]]:
 
     Raises `Unreadable`.
     """
+    loader = _Loader(text)
     try:
-        node = yaml.compose(text, Loader=_Loader)
-        document = yaml.load(text, Loader=_Loader)  # noqa: S506 - both are safe loaders
+        node = loader.get_single_node()
+        # JSON has no lines for istioctl. Of YAML they are taken first: making an object moves merged keys in the node.
+        lines = {} if file.endswith(".json") or node is None else dict(_lines(node, (), first))
+        document = loader.construct_document(node) if node is not None else None
     except yaml.YAMLError as error:
         raise Unreadable(f"failed converting YAML to JSON: yaml: {_words(error)}") from None
-    if document is None or node is None:
+    finally:
+        loader.dispose()
+    if document is None:
         return []
-    # JSON has no lines for istioctl.
-    lines = {} if file.endswith(".json") else dict(_lines(node, (), first))
     begin = 0 if file.endswith(".json") else first + _EMPTY.match(text)[0].count("\n")  # type: ignore[index]
     return list(_items(document, Place(file, begin, lines)))
 

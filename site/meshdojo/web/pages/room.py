@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, StreamingResponse
 
+from meshdojo.backends.base import BACKENDS
 from meshdojo.web.api.common import Number
 from meshdojo.web.api.desk import SSE
 from meshdojo.web.api.workshops import Workshop, spaced
@@ -22,7 +23,6 @@ from meshdojo.web.roster import STUCK, Place, Row
 from meshdojo.web.security import Leader
 from meshdojo.web.views import task_label
 
-BACKENDS = ("embedded", "kind", "minikube", "context")
 # Changes that come within this time reach the page together.
 PAUSE = 0.05
 PLACES: dict[Place, str] = {
