@@ -120,6 +120,18 @@ def test_exec_and_logs(fleet: Kubectl) -> None:
     assert "is not valid for pod" in fleet("logs", "-n", "fleet", "deploy/web-original", "-c", "nosuch", code=1)
 
 
+def test_top(fleet: Kubectl) -> None:
+    pods = {
+        line.split()[0]: line.split()[1:] for line in fleet("top", "pods", "-n", "fleet", "--no-headers").splitlines()
+    }
+    assert len(pods) >= 4
+    assert all(re.fullmatch(r"\d+m", cpu) and re.fullmatch(r"[1-9]\d*Mi", memory) for cpu, memory in pods.values())
+    name = next(iter(pods))
+    assert name in fleet("top", "pod", name, "-n", "fleet", "--containers")
+    [node] = fleet("top", "node", "--no-headers").splitlines()
+    assert node.startswith("meshdojo ")
+
+
 def test_explain(fleet: Kubectl) -> None:
     answer = fleet("explain", "deployment.spec.template.spec.containers")
     assert "KIND:       Deployment" in answer

@@ -20,7 +20,7 @@ from meshdojo.kubernetes.api import Api
 from meshdojo.kubernetes.bootstrap import bootstrap
 from meshdojo.kubernetes.errors import StatusError
 from meshdojo.kubernetes.journal import Journal
-from meshdojo.kubernetes.node import LogOptions, Process
+from meshdojo.kubernetes.node import LogOptions, NodeUsage, Process, Usage
 from meshdojo.kubernetes.requests import ADMIN
 from meshdojo.kubernetes.server import Server
 from meshdojo.kubernetes.store import Store
@@ -36,6 +36,10 @@ class FakeNode:
     """A node without pods. `addresses` says where (pod IP, port) really is."""
 
     addresses: dict[tuple[str, int], tuple[str, int]] = field(default_factory=dict)
+    used: NodeUsage = field(default_factory=lambda: NodeUsage(Usage(0.5, 2**29, 15.0), {}))
+
+    async def usage(self) -> NodeUsage:
+        return self.used
 
     async def logs(self, namespace: str, pod: str, options: LogOptions) -> AsyncIterator[bytes]:
         raise StatusError(400, "BadRequest", f"pod {pod} does not run here")

@@ -33,9 +33,10 @@ from meshdojo.kubelet.recovery import Note
 from meshdojo.kubelet.resolver import Resolver
 from meshdojo.kubelet.runtime import Runtime
 from meshdojo.kubelet.spawn import Zygote
+from meshdojo.kubelet.usage import UsageMeter
 from meshdojo.kubelet.volumes import refers_to
 from meshdojo.kubernetes.controllers.events import Events
-from meshdojo.kubernetes.node import LogOptions, Process
+from meshdojo.kubernetes.node import LogOptions, NodeUsage, Process
 from meshdojo.network import Block, mapped_port, twin
 
 log = logging.getLogger(__name__)
@@ -84,6 +85,7 @@ class Kubelet:
         self._workers: dict[str, PodWorker] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
+        self._meter = UsageMeter(self._measured, self._own_processes)
         self._zygotes: deque[float] = deque(maxlen=_ZYGOTES)
         self.zygote = Zygote(
             run_directory / PROCESSES, preload=preload, later=later, died=self._zygote_died, lifeline=lifeline
@@ -133,6 +135,7 @@ class Kubelet:
         self.node_ports.start()
         limits = LimitWatcher(lambda: [one for worker in self._workers.values() for one in worker.containers])
         self._tasks.append(asyncio.create_task(limits.run(), name="kubelet limits"))
+        self._tasks.append(asyncio.create_task(self._meter.run(), name="kubelet usage"))
         self._tasks.append(asyncio.create_task(self._renew_tokens(), name="kubelet tokens"))
 
     async def stop(self) -> None:
@@ -248,6 +251,21 @@ class Kubelet:
     def transport(self, address: str, port: int) -> tuple[str, int]:
         """See `kubernetes.node.Node`."""
         return self.resolver.endpoint(address, port)
+
+    async def usage(self) -> NodeUsage:
+        """See `kubernetes.node.Node`."""
+        return await self._meter.measure()
+
+    def _measured(self) -> dict[tuple[str, str, str], Container]:
+        return {
+            (worker.namespace, worker.name, container.name): container
+            for worker in self._workers.values()
+            for container in worker.containers
+        }
+
+    def _own_processes(self) -> list[int]:
+        zygote = self.zygote.pid
+        return [os.getpid(), *([zygote] if zygote is not None else ())]
 
     async def logs(self, namespace: str, pod: str, options: LogOptions) -> AsyncIterator[bytes]:
         """See `kubernetes.node.Node`."""

@@ -9,12 +9,40 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from typing import Any
+from typing import Any, Protocol
 
 from meshdojo.cluster.client import Object
 from meshdojo.kubernetes.resources import Catalogue, Resource, group_version
 
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+
+
+class Served(Protocol):
+    """What discovery tells of: a `Catalogue`, or several."""
+
+    def groups(self) -> dict[str, list[str]]:
+        """Served versions by group, preferred first."""
+        ...
+
+    def in_group(self, group: str, version: str) -> list[Resource]:
+        """The resources of one group version."""
+        ...
+
+
+class Aggregated:
+    """Catalogues behind one address, as a real API server aggregates others (``kube-aggregator``)."""
+
+    def __init__(self, *catalogues: Catalogue) -> None:
+        self._catalogues = catalogues
+
+    def groups(self) -> dict[str, list[str]]:
+        """See `Served`."""
+        return {group: versions for one in self._catalogues for group, versions in one.groups().items()}
+
+    def in_group(self, group: str, version: str) -> list[Resource]:
+        """See `Served`."""
+        return [resource for one in self._catalogues for resource in one.in_group(group, version)]
+
 
 _OBJECT_VERBS = ("get", "patch", "update")
 _STREAM_VERBS = ("create", "get")
@@ -37,12 +65,12 @@ _SUBRESOURCES: dict[str, tuple[tuple[str, str, str] | None, tuple[str, ...]]] = 
 }
 
 
-def aggregated_core(catalogue: Catalogue) -> Object:
+def aggregated_core(catalogue: Served) -> Object:
     """The answer to /api with `AGGREGATED` in Accept."""
     return _aggregated(catalogue, [""])
 
 
-def aggregated_groups(catalogue: Catalogue) -> Object:
+def aggregated_groups(catalogue: Served) -> Object:
     """The answer to /apis with `AGGREGATED` in Accept."""
     return _aggregated(catalogue, [group for group in catalogue.groups() if group])
 
@@ -53,19 +81,19 @@ def core_versions(address: str) -> Object:
     return {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": addresses}
 
 
-def group_list(catalogue: Catalogue) -> Object:
+def group_list(catalogue: Served) -> Object:
     """The answer to /apis: APIGroupList."""
     groups = [_group(name, versions) for name, versions in catalogue.groups().items() if name]
     return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
 
 
-def group(catalogue: Catalogue, name: str) -> Object | None:
+def group(catalogue: Served, name: str) -> Object | None:
     """The answer to /apis/GROUP: APIGroup; None for a group that is not served."""
     versions = catalogue.groups().get(name)
     return {"kind": "APIGroup", "apiVersion": "v1", **_group(name, versions)} if name and versions else None
 
 
-def resource_list(catalogue: Catalogue, name: str, version: str) -> Object | None:
+def resource_list(catalogue: Served, name: str, version: str) -> Object | None:
     """The answer to /api/VERSION (group '') and /apis/GROUP/VERSION: APIResourceList; None when not served."""
     served = _sorted(catalogue, name, version)
     if not served:
@@ -75,7 +103,7 @@ def resource_list(catalogue: Catalogue, name: str, version: str) -> Object | Non
     return body if not name else {"apiVersion": "v1", **body}
 
 
-def _sorted(catalogue: Catalogue, name: str, version: str) -> list[Resource]:
+def _sorted(catalogue: Served, name: str, version: str) -> list[Resource]:
     return sorted(catalogue.in_group(name, version), key=lambda resource: resource.plural)
 
 
@@ -84,13 +112,13 @@ def _group(name: str, versions: list[str]) -> Object:
     return {"name": name, "versions": entries, "preferredVersion": entries[0]}
 
 
-def _aggregated(catalogue: Catalogue, groups: list[str]) -> Object:
+def _aggregated(catalogue: Served, groups: list[str]) -> Object:
     served = catalogue.groups()
     items = [_aggregated_group(catalogue, name, served[name]) for name in groups if name in served]
     return {"kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}, "items": items}
 
 
-def _aggregated_group(catalogue: Catalogue, name: str, versions: list[str]) -> Object:
+def _aggregated_group(catalogue: Served, name: str, versions: list[str]) -> Object:
     return {
         "metadata": {"name": name} if name else {},
         "versions": [
@@ -154,7 +182,7 @@ def _entries(resource: Resource) -> list[Object]:
         entry["shortNames"] = list(resource.short_names)
     if resource.categories:
         entry["categories"] = list(resource.categories)
-    if "list" in resource.verbs:
+    if "watch" in resource.verbs:  # what is stored
         entry["storageVersionHash"] = _storage_version_hash(resource)
     return [entry, *(_subresource_entry(resource, name) for name in sorted(resource.subresources))]
 

@@ -26,6 +26,23 @@ class LogOptions:
     limit_bytes: int | None = None
 
 
+@dataclass(frozen=True)
+class Usage:
+    """CPU in cores, as a rate over the last `window` seconds, and memory in bytes."""
+
+    cores: float
+    memory: int
+    window: float
+
+
+@dataclass(frozen=True)
+class NodeUsage:
+    """What the node uses in all, and by (namespace, pod) and container those that run."""
+
+    total: Usage
+    pods: dict[tuple[str, str], dict[str, Usage]]
+
+
 class Process(Protocol):
     """A command that runs in a container."""
 
@@ -77,6 +94,10 @@ class Node(Protocol):
 
     async def connect(self, namespace: str, pod: str, port: int) -> tuple[StreamReader, StreamWriter]:
         """A connection to a port inside the pod, as port-forward makes it (to the pod's own localhost)."""
+        ...
+
+    async def usage(self) -> NodeUsage:
+        """What the node and its containers use now."""
         ...
 
     def transport(self, address: str, port: int) -> tuple[str, int]:

@@ -24,7 +24,7 @@ from starlette.routing import Route
 from meshdojo.cluster.client import Object
 from meshdojo.cluster.errors import StatusError
 from meshdojo.kubernetes import discovery, errors, streaming
-from meshdojo.kubernetes.node import LogOptions
+from meshdojo.kubernetes.node import LogOptions, NodeUsage, Usage
 from meshdojo.kubernetes.resources import Catalogue
 
 POD: Object = {
@@ -122,6 +122,9 @@ class LocalNode:
     ports: dict[int, int] = field(default_factory=dict)
     lines: list[bytes] = field(default_factory=lambda: [b"one\n", b"two\n"])
     asked: list[LogOptions] = field(default_factory=list)
+
+    async def usage(self) -> NodeUsage:
+        return NodeUsage(Usage(0, 0, 1), {})
 
     async def logs(self, namespace: str, pod: str, options: LogOptions) -> AsyncIterator[bytes]:
         self.asked.append(options)

@@ -10,11 +10,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from meshdojo.kubernetes import errors
+from meshdojo.kubernetes import errors, metrics
 from meshdojo.kubernetes.api import Api
 from meshdojo.kubernetes.auth.authorization import Access
 from meshdojo.kubernetes.auth.impersonation import given_groups, impersonated, needed
 from meshdojo.kubernetes.http.documents import Documents
+from meshdojo.kubernetes.http.metrics import Metrics
 from meshdojo.kubernetes.http.negotiation import MAX_BODY_BYTES
 from meshdojo.kubernetes.http.paths import ResourcePath
 from meshdojo.kubernetes.http.queries import flag
@@ -42,6 +43,7 @@ class App:
         self._node = node
         self._documents = Documents(api.catalogue, api.signer)
         self._resources = ResourceHandler(api)
+        self._metrics = Metrics(api, node)
         self._streaming: Starlette | None = None
         self._proxy: Proxy | None = None
 
@@ -86,6 +88,8 @@ class App:
         return await self._handle(scope, receive, path, user, verb)
 
     async def _handle(self, scope: Scope, receive: Receive, path: ResourcePath, user: User, verb: str) -> ASGIApp:
+        if path.group == metrics.GROUP:
+            return await self._metrics.answer(Request(scope, receive), path, verb)
         if path.version not in self._api.catalogue.groups().get(path.group, []):
             if not path.group:
                 raise errors.unknown_resource()
