@@ -90,8 +90,8 @@ def test_as_a_table(http: httpx.Client) -> None:
 
 
 def test_kubectl_top(kubectl: Kubectl) -> None:
-    assert kubectl("top", "node").split()[-5:] == ["one", "500m", "25%", "512Mi", "50%"]
-    assert kubectl("top", "pod", "runs", "--no-headers").split() == ["runs", "6m", "50Mi"]
-    assert kubectl("top", "pod", "runs", "--containers", "--no-headers").split()[-4:] == [
+    assert kubectl("top", "node").out.split()[-5:] == ["one", "500m", "25%", "512Mi", "50%"]
+    assert kubectl("top", "pod", "runs", "--no-headers").out.split() == ["runs", "6m", "50Mi"]
+    assert kubectl("top", "pod", "runs", "--containers", "--no-headers").out.split()[-4:] == [
         "runs", "istio-proxy", "4m", "30Mi",
     ]  # fmt: skip

@@ -125,6 +125,7 @@ def objects() -> Iterator[tuple[str, Object]]:
     for name, rules in _AGGREGATES.items():
         yield CLUSTER_ROLES, _role(f"system:aggregate-to-{name}", _rules(rules), _aggregate_label(name))
         yield CLUSTER_ROLES, _aggregated(name)
+    yield CLUSTER_ROLES, _metrics_reader()
     for name, (role, groups) in _BINDINGS.items():
         yield CLUSTER_ROLE_BINDINGS, _binding(name, role, groups.split())
 
@@ -156,6 +157,13 @@ def _aggregated(name: str) -> Object:
     labels = {**_LABELS, **(_aggregate_label(whole) if whole else {})}
     selector = {"matchLabels": _aggregate_label(name)}
     return {"metadata": _metadata(name, labels), "aggregationRule": {"clusterRoleSelectors": [selector]}, "rules": None}
+
+
+def _metrics_reader() -> Object:
+    """What metrics-server brings, so that who may see pods may see what they use."""
+    labels = {label: value for name in _AGGREGATES for label, value in _aggregate_label(name).items()}
+    rules = _rules((("metrics.k8s.io", "pods nodes", _READ),))
+    return {"metadata": {"name": "system:aggregated-metrics-reader", "labels": labels}, "rules": rules}
 
 
 def _binding(name: str, role: str, groups: list[str]) -> Object:
