@@ -246,3 +246,12 @@ def test_a_status_that_has_its_own_path_is_not_owned_through_the_object(api: Api
     made = run(api.create("services", service, "default", options=Options(field_manager="one")))
 
     assert set(made["metadata"]["managedFields"][0]["fieldsV1"]) == {"f:spec"}
+
+
+def test_a_list_whose_elements_cannot_have_keys_is_one_value() -> None:
+    """It is about to be refused, and what refuses it comes later."""
+    services = Catalogue.builtin().by_name("services")
+    assert services is not None
+    assert fields_of(services, {"spec": {"ports": [{"port": 80}, 1, None]}}) == {
+        ("f:spec", "f:ports"): [{"port": 80}, 1, None]
+    }

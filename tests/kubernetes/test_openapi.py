@@ -30,10 +30,51 @@ def test_a_document_describes_types_and_merge_keys() -> None:
     containers = schemas["io.k8s.api.v1.PodSpec"]["properties"]["containers"]
     assert containers["x-kubernetes-patch-merge-key"] == "name"
     assert containers["x-kubernetes-patch-strategy"] == "merge"
-    assert containers["items"] == {"allOf": [{"$ref": "#/components/schemas/io.k8s.api.v1.Container"}]}
+    assert containers["items"]["allOf"] == [{"$ref": "#/components/schemas/io.k8s.api.v1.Container"}]
     assert schemas["io.k8s.api.v1.PodSpec"]["required"] == ["containers"]
     assert schemas["io.k8s.api.v1.PodSpec"]["properties"]["restartPolicy"]["enum"] == ["Always", "Never", "OnFailure"]
     assert "required" not in deployment
+
+
+def test_what_a_struct_is_for_is_said_once() -> None:
+    """kubectl explain shows the description of a field, and below it that of the component it refers to."""
+    body = Documents(Catalogue.builtin()).group_version("apps", "v1")
+    assert body is not None
+    schemas = orjson.loads(body)["components"]["schemas"]
+    for name, schema in schemas.items():
+        for field in schema["properties"].values() if "properties" in schema else ():
+            place = field.get("items", field)
+            for part in place.get("allOf", ()):
+                referred = schemas[part["$ref"].rpartition("/")[2]]
+                assert place.get("description") != referred.get("description"), name
+    assert "description" in schemas["io.k8s.api.v1.Deployment"]
+    pod = schemas["io.k8s.api.v1.PodSpec"]["properties"]
+    assert pod["containers"]["items"]["description"]
+    assert pod["securityContext"]["description"]
+
+
+def test_amounts_and_ports_have_types_of_their_own() -> None:
+    body = Documents(Catalogue.builtin()).group_version("", "v1")
+    assert body is not None
+    schemas = orjson.loads(body)["components"]["schemas"]
+    limits = schemas["io.k8s.api.v1.ResourceRequirements"]["properties"]["limits"]
+    target = schemas["io.k8s.api.v1.ServicePort"]["properties"]["targetPort"]
+    assert limits["additionalProperties"]["allOf"][0]["$ref"].endswith(".Quantity")
+    assert target["allOf"][0]["$ref"].endswith(".IntOrString")
+
+
+def test_deleting_answers_a_status_a_pod_or_a_list() -> None:
+    body = Documents(Catalogue.builtin()).group_version("", "v1")
+    assert body is not None
+    paths = orjson.loads(body)["paths"]
+
+    def answered(path: str) -> str:
+        content = paths[f"/api/v1/namespaces/{{namespace}}/{path}"]["delete"]["responses"]["200"]["content"]
+        return str(content["application/json"]["schema"]["$ref"].rpartition(".")[2])
+
+    assert answered("configmaps/{name}") == "Status"
+    assert answered("pods/{name}") == "Pod"
+    assert answered("configmaps") == "ConfigMapList"
 
 
 def test_every_reference_leads_somewhere() -> None:

@@ -154,12 +154,13 @@ class Api:
         name: str = "",
         options: Options | None = None,
     ) -> Object:
-        """PUT. `name` is the one in the URL; in process the object's own."""
+        """PUT. `name` and `namespace` are those in the URL; in process, without a name, the object's own."""
         resource = self.resource(resource)
         options = options or Options()
-        metadata = obj.get("metadata") or {}
-        namespace = namespace or metadata.get("namespace") or ""
-        name = name or metadata.get("name", "")
+        if not name:
+            metadata = obj["metadata"]
+            name, namespace = metadata["name"], namespace or metadata.get("namespace")
+        namespace = namespace or ""
         if subresource not in ("", "status"):
             return await self.subresources.update(resource, name, namespace, subresource, lambda _: obj, options)
         return await self._put(resource, name, namespace, obj, options, subresource)

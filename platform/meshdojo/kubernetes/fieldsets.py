@@ -110,11 +110,17 @@ def _walk(resource: Resource, value: Any, names: Path, path: Path) -> Iterator[t
         for name, child in value.items():
             if not _unowned(names, name):
                 yield from _walk(resource, child, (*names, name), (*path, f"f:{name}"))
-    elif isinstance(value, list) and (keys := list_keys(resource, names)) is not None:
+    elif isinstance(value, list) and (keys := _keys_of(resource, names, value)) is not None:
         for item in value:
             yield from _walk_item(resource, item, keys, names, path)
     else:
         yield path, value
+
+
+def _keys_of(resource: Resource, names: Path, items: list[Any]) -> dict[str, Any] | None:
+    """As `list_keys`; a list whose elements cannot have the keys (it is about to be refused) is one value, too."""
+    keys = list_keys(resource, names)
+    return None if keys and not all(isinstance(item, dict) for item in items) else keys
 
 
 def _walk_item(

@@ -37,9 +37,25 @@ _SCALARS: dict[str, Object] = {
     "bytes": {"type": "string", "format": "byte"},
     "time": {"type": "string", "format": "date-time"},
     "microtime": {"type": "string", "format": "date-time"},
-    "quantity": {"oneOf": [{"type": "string"}, {"type": "number"}]},
-    "intorstring": {"format": "int-or-string", "oneOf": [{"type": "integer"}, {"type": "string"}]},
     "any": {"type": "object"},
+}
+# Scalars with a name of their own, which kubectl explain shows.
+_NAMED: dict[str, tuple[str, Object]] = {
+    "quantity": (
+        "io.k8s.apimachinery.pkg.api.resource.Quantity",
+        {
+            "description": "An amount: digits, perhaps with a decimal point, and a suffix such as m, k, Mi or e3.",
+            "oneOf": [{"type": "string"}, {"type": "number"}],
+        },
+    ),
+    "intorstring": (
+        "io.k8s.apimachinery.pkg.util.intstr.IntOrString",
+        {
+            "description": "A whole number or a text: the number of a port or its name, a count or a percentage.",
+            "format": "int-or-string",
+            "oneOf": [{"type": "integer"}, {"type": "string"}],
+        },
+    ),
 }
 # Query parameters and their types. Source: meta/v1 CreateOptions, DeleteOptions, ListOptions.
 _WRITE = {"dryRun": "string", "fieldManager": "string", "fieldValidation": "string"}
@@ -119,11 +135,13 @@ def _add_schemas(resource: Resource, schemas: dict[str, Object]) -> str:
         owner = of_resource(resource)
         assert owner is not None, f"the catalogue has {resource.name}, the installed kubernetes client has not"
         name = _add_struct(owner.model, schemas)
+        schemas[name]["description"] = owner.description
     else:
         name = f"{resource.group}.{resource.version}.{resource.kind}"
         schemas[name] = _custom(resource, _add_struct("V1ObjectMeta", schemas))
     schemas[name]["x-kubernetes-group-version-kind"] = [_kind(resource, resource.kind)]
     schemas[f"{name}List"] = _list(resource, name)
+    _add_struct("V1Status", schemas)
     return name
 
 
@@ -152,10 +170,15 @@ def _component(owner: Struct) -> str:
 
 
 def _add_struct(model: str, schemas: dict[str, Object]) -> str:
+    """Adds the struct and all it refers to. Returns its component's name.
+
+    What it is for stands where it is referred to: kubectl explain shows what it finds there and in the component, one
+    below the other, and in a list of fields only the former.
+    """
     owner = struct(model)
     name = _component(owner)
     if name not in schemas:
-        schemas[name] = {"description": owner.description, "type": "object"}
+        schemas[name] = {"type": "object"}
         _fill_struct(owner, schemas[name], schemas)
     return name
 
@@ -206,12 +229,18 @@ def _shape(shape: Shape, schemas: dict[str, Object]) -> Object:
         return {"type": "object", "additionalProperties": _element(shape.item, schemas)}
     if shape.base == "struct":
         return {"$ref": _PREFIX + _add_struct(shape.model, schemas)}
+    if shape.base in _NAMED:
+        name, schema = _NAMED[shape.base]
+        schemas[name] = schema
+        return {"$ref": _PREFIX + name}
     return _SCALARS[shape.base]
 
 
 def _element(shape: Shape, schemas: dict[str, Object]) -> Object:
     element = _shape(shape, schemas)
-    return {"allOf": [element]} if "$ref" in element else element
+    if shape.base != "struct":
+        return {"allOf": [element]} if "$ref" in element else element
+    return {"allOf": [element], "description": struct(shape.model).description}
 
 
 def _custom(resource: Resource, metadata: str) -> Object:
@@ -260,8 +289,8 @@ def _collection(resource: Resource, name: str) -> Object:
     if "create" in resource.verbs:
         operations["post"] = _write(resource, "post", name)
     if "deletecollection" in resource.verbs:
-        selected = {**_operation(resource, "deletecollection", name)}
-        operations["delete"] = selected | {"parameters": _query(_DELETE | _SELECT)}
+        deleted = _operation(resource, "deletecollection", f"{name}List")
+        operations["delete"] = deleted | {"parameters": _query(_DELETE | _SELECT)}
     return operations
 
 
@@ -274,8 +303,13 @@ def _single(resource: Resource, name: str) -> Object:
         "get": _operation(resource, "get", name),
         "put": _write(resource, "put", name),
         "patch": _patch(resource, name),
-        "delete": _operation(resource, "delete", name) | {"parameters": _query(_DELETE)},
+        "delete": _operation(resource, "delete", _deleted(resource, name)) | {"parameters": _query(_DELETE)},
     }
+
+
+def _deleted(resource: Resource, name: str) -> str:
+    """What a DELETE answers when nothing keeps the object any longer: see `deletion.py`."""
+    return name if resource.name == "pods" else _component(struct("V1Status"))
 
 
 def _operation(resource: Resource, action: str, answer: str) -> Object:

@@ -397,6 +397,7 @@ def widgets(schema: Any) -> dict[str, Any]:
     return put(BODIES[8], ("spec", "versions", 0, "schema", "openAPIV3Schema", "properties", "spec"), schema)  # type: ignore[no-any-return]
 
 
+WIDGET = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w"}}
 SCHEMA: dict[str, Any] = {
     **dict.fromkeys(("description", "format", "pattern", "title", "x-kubernetes-list-type"), "x"),
     **dict.fromkeys(("nullable", "uniqueItems", "exclusiveMaximum", "x-kubernetes-preserve-unknown-fields"), True),
@@ -422,7 +423,7 @@ def test_schemas_that_are_almost_right(server: Server, field: str) -> None:
             acceptable(answer)
             specs: tuple[Any, ...] = ("abc", {}, ["a"]) if answer.status_code == 201 else ()
             for spec in specs:
-                body = {"metadata": {"generateName": "w"}, "spec": spec}
+                body = {**WIDGET, "metadata": {"generateName": "w"}, "spec": spec}
                 acceptable(server.ask("POST", "/apis/example.com/v1/namespaces/default/widgets?dryRun=All", json=body))
             server.ask("DELETE", f"{WIDGETS}/widgets.example.com")
 
@@ -431,10 +432,10 @@ def test_a_pattern_cannot_take_for_ever(server: Server) -> None:
     """Python's own engine would need longer than the world is old."""
     assert server.ask("POST", WIDGETS, json=widgets({"type": "string", "pattern": "^(a+)+$"})).status_code == 201
     path = "/apis/example.com/v1/namespaces/default/widgets"
-    refused = server.ask("POST", path, json={"metadata": {"name": "w"}, "spec": "a" * 1000 + "!"})
+    refused = server.ask("POST", path, json={**WIDGET, "spec": "a" * 1000 + "!"})
     assert refused.status_code == 422
     assert "spec in body should match '^(a+)+$'" in refused.json()["message"]
-    assert server.ask("POST", path, json={"metadata": {"name": "w"}, "spec": "aaa"}).status_code == 201
+    assert server.ask("POST", path, json={**WIDGET, "spec": "aaa"}).status_code == 201
     server.ask("DELETE", f"{WIDGETS}/widgets.example.com")
 
 
@@ -445,6 +446,40 @@ def test_objects_without_a_name(server: Server, path: str) -> None:
         answer = server.ask("POST", path, json=body)
         acceptable(answer)
         assert answer.status_code in (400, 422)
+
+
+@pytest.mark.parametrize("metadata", [{"name": "x", "namespace": [None]}, {"name": ["x"]}, "x", ["x"], 1, None])
+@pytest.mark.parametrize("path", ["/apis/scheduling.k8s.io/v1/priorityclasses/x", f"{NAMESPACED}/configmaps/x"])
+def test_a_put_goes_where_its_path_says(server: Server, path: str, metadata: Any) -> None:
+    answer = server.ask("PUT", path, json={"metadata": metadata, "value": 1})
+    acceptable(answer)
+    assert answer.status_code in (400, 404)
+
+
+def test_the_body_of_a_custom_resource_says_what_it_is(server: Server) -> None:
+    """Source: the answers of a real server."""
+    widgets = {"plural": "gadgets", "kind": "Gadget"}
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    versions = [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}]
+    spec = {"group": "example.com", "scope": "Namespaced", "names": widgets, "versions": versions}
+    server.ask("POST", WIDGETS, json={"metadata": {"name": "gadgets.example.com"}, "spec": spec})
+    path = "/apis/example.com/v1/namespaces/default/gadgets"
+    gadget = {"apiVersion": "example.com/v1", "kind": "Gadget", "metadata": {"name": "g"}}
+
+    def message(**changes: Any) -> str:
+        body = {key: value for key, value in {**gadget, **changes}.items() if value is not None}
+        return str(server.ask("POST", path, json=body).json().get("message"))
+
+    assert message(kind=None) == (
+        "the object provided is unrecognized (must be of type Gadget): Object 'Kind' is missing in "
+        '\'{"apiVersion":"example.com/v1","metadata":{"name":"g"}}\' ({"apiVersion":"example.com/v1" ...)'
+    )
+    other = "the API version in the data ({}) does not match the expected API version (example.com/v1)"
+    assert message(apiVersion=None) == other.format("")
+    assert message(apiVersion="example.com/v2") == other.format("example.com/v2")
+    assert message(kind="Other") == 'Other.example.com "g" is invalid: kind: Invalid value: "Other": must be Gadget'
+    assert message() == "None"
+    server.ask("DELETE", f"{WIDGETS}/gadgets.example.com")
 
 
 def test_what_is_warned_of_may_hold_anything(server: Server) -> None:

@@ -9,6 +9,8 @@ from meshdojo.kubernetes import errors
 from meshdojo.kubernetes.http.negotiation import JSON, PROTOBUF, READABLE, YAML, read_json, read_yaml
 
 _UNRECOGNIZED = "the object provided is unrecognized (must be of type {})"
+# Characters of a body that a refusal quotes at its end.
+_SUMMARY = 30
 
 
 def read_body(body: bytes, content_type: str, kind: str) -> Object:
@@ -29,6 +31,21 @@ def read_body(body: bytes, content_type: str, kind: str) -> Object:
     if not isinstance(value, dict):
         raise errors.bad_request(f"{_UNRECOGNIZED.format(kind)}: it is no object but {_describe(value)}")
     return value
+
+
+def require_kind(obj: Object, body: bytes, kind: str) -> None:
+    """The body of a custom resource must name its kind; of a built-in one the path says it. Raises StatusError 400.
+
+    Source: UnstructuredJSONScheme and NewMissingKindErrWithBody of k8s.io/apimachinery/pkg/runtime.
+    """
+    if not obj.get("kind"):
+        why = f"Object 'Kind' is missing in '{body.decode(errors='replace')}' ({_summary(body)})"
+        raise errors.bad_request(f"{_UNRECOGNIZED.format(kind)}: {why}")
+
+
+def _summary(body: bytes) -> str:
+    text = body.decode(errors="replace") if body.startswith(b"{") else body.hex()
+    return f"{text[:_SUMMARY]} ..." if len(text) > _SUMMARY else text
 
 
 def _describe(value: Any) -> str:

@@ -12,7 +12,8 @@ from starlette.types import ASGIApp
 from meshdojo.cluster.client import Object
 from meshdojo.kubernetes import errors
 from meshdojo.kubernetes.api import Api, parse_revision
-from meshdojo.kubernetes.http.bodies import read_body
+from meshdojo.kubernetes.errors import FieldError
+from meshdojo.kubernetes.http.bodies import read_body, require_kind
 from meshdojo.kubernetes.http.forms import FORMS, show
 from meshdojo.kubernetes.http.lists import list_objects
 from meshdojo.kubernetes.http.negotiation import Accepted, negotiate, read_json, read_yaml
@@ -108,8 +109,11 @@ class ResourceHandler:
     async def _put_or_post(
         self, request: Request, path: ResourcePath, resource: Resource, options: Options, verb: str
     ) -> tuple[int, Object]:
-        obj = read_body(await request.body(), request.headers.get("content-type", ""), resource.kind)
+        body = await request.body()
+        obj = read_body(body, request.headers.get("content-type", ""), resource.kind)
         if not path.subresource:
+            if resource.crd is not None:
+                require_kind(obj, body, resource.kind)
             check_type(self._api.catalogue, resource, obj)
         if verb == "create":
             created = await self._api.create(
@@ -183,14 +187,13 @@ def _fits(verb: str, name: str) -> bool:
 
 
 def check_type(catalogue: Catalogue, resource: Resource, obj: Object) -> None:
-    """The body must be of the kind that the path names; left out is fine. Raises StatusError 400."""
+    """The body must be of the kind that the path names; left out is fine for a built-in one. Raises StatusError 400, 422."""
+    if resource.crd is not None:
+        _check_custom_type(resource, obj)
+        return
     stated, kind = obj.get("apiVersion") or resource.api_version, obj.get("kind") or resource.kind
     if (stated, kind) == (resource.api_version, resource.kind):
         return
-    if resource.crd is not None:
-        raise errors.bad_request(
-            f"the API version in the data ({stated}) does not match the expected API version ({resource.api_version})"
-        )
     group, version = split_api_version(str(stated))
     if catalogue.by_kind(group, version, str(kind)):
         internal = f"{resource.group.partition('.')[0] or 'core'}.{resource.kind}"
@@ -198,6 +201,19 @@ def check_type(catalogue: Catalogue, resource: Resource, obj: Object) -> None:
     else:
         why = f'no kind "{kind}" is registered for version "{stated}"'
     raise errors.bad_request(f'{kind} in version "{version}" cannot be handled as a {resource.kind}: {why}')
+
+
+def _check_custom_type(resource: Resource, obj: Object) -> None:
+    stated, kind = obj.get("apiVersion") or "", str(obj["kind"])
+    if stated != resource.api_version:
+        raise errors.bad_request(
+            f"the API version in the data ({stated}) does not match the expected API version ({resource.api_version})"
+        )
+    if kind != resource.kind:
+        metadata = obj.get("metadata")
+        name = metadata.get("name", "") if isinstance(metadata, dict) else ""
+        problem = FieldError.invalid("kind", kind, f"must be {resource.kind}")
+        raise errors.invalid(resource.group, kind, name, [problem])
 
 
 def deprecations(resource: Resource) -> list[str]:
