@@ -187,7 +187,7 @@ def _fits(verb: str, name: str) -> bool:
 
 
 def check_type(catalogue: Catalogue, resource: Resource, obj: Object) -> None:
-    """The body must be of the kind that the path names; left out is fine for a built-in one. Raises StatusError 400, 422."""
+    """The body is of the kind that the path names (a built-in kind need not say it). Raises StatusError 400, 422."""
     if resource.crd is not None:
         _check_custom_type(resource, obj)
         return
