@@ -82,7 +82,7 @@ class Api:
             ],
             last=[self.quotas],
         )
-        strategies = Strategies(Allocator(store, block))
+        strategies = Strategies(Allocator(store, block), lambda: store.list(crds.STORAGE))
         self.registry = Registry(store, self.catalogue, strategies, self.admission)
         self.deleter = Deleter(self.registry)
         self.crds = crds.CustomResourceDefinitions(store, self.catalogue)

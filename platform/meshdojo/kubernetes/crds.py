@@ -1,10 +1,11 @@
-"""Serving the kinds of CustomResourceDefinitions: from the moment they are stored until their last object is gone."""
+"""Serving the kinds of CustomResourceDefinitions: from when they have their names until their last object is gone."""
 
 from __future__ import annotations
 
 from meshdojo.cluster.client import Object
 from meshdojo.kubernetes import errors
 from meshdojo.kubernetes.deletion import Deleter
+from meshdojo.kubernetes.naming import established, with_accepted_names
 from meshdojo.kubernetes.requests import DeleteOptions, Options
 from meshdojo.kubernetes.resources import Catalogue
 from meshdojo.kubernetes.store import Change, Store
@@ -30,9 +31,23 @@ class CustomResourceDefinitions:
             self._store.end_watches(name)
         else:
             self._serve(change.object)
+        self._name_others(change.object)
+
+    def _name_others(self, changed: Object) -> None:
+        """A name that one definition has given back may be what another waits for, the oldest first."""
+        name, group = changed["metadata"]["name"], changed["spec"]["group"]
+        others = [crd for crd in self._store.list(STORAGE) if crd["spec"]["group"] == group]
+        for crd in sorted(others, key=lambda one: str(one["metadata"].get("creationTimestamp", ""))):
+            if crd["metadata"]["name"] != name:
+                named = with_accepted_names(crd, others)
+                if named != crd:
+                    self._store.put(STORAGE, named, crd)
+                    # That change has looked after the rest.
+                    return
 
     def _serve(self, crd: Object) -> None:
-        self._catalogue.add_crd(crd)
+        if established(crd):
+            self._catalogue.add_crd(crd)
         if "deletionTimestamp" in crd["metadata"]:
             self._remove_when_empty(crd["metadata"]["name"])
 

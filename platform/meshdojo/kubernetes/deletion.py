@@ -68,6 +68,7 @@ class Deleter:
         strategy = self.registry.strategies.of(resource)
         metadata = current["metadata"]
         finalizers = _finalizers(metadata, how.propagation or self._propagation(metadata, resource, options))
+        finalizers += [one for one in strategy.deletion_finalizers if one not in finalizers]
         grace = strategy.grace_seconds(current, how.grace_seconds)
         if "deletionTimestamp" not in metadata:
             metadata = {**metadata, "deletionTimestamp": now(grace or 0), "deletionGracePeriodSeconds": grace or 0}

@@ -163,9 +163,9 @@ class Catalogue:
 
 
 def custom_resources(crd: Object) -> list[Resource]:
-    """The resources that a CustomResourceDefinition (with accepted names) serves."""
+    """The resources that a CustomResourceDefinition serves, under the names that it was given."""
     spec = crd["spec"]
-    names = spec["names"]
+    names = (crd.get("status") or {}).get("acceptedNames") or spec["names"]
     storage_version = next((v["name"] for v in spec["versions"] if v.get("storage")), spec["versions"][0]["name"])
     return [
         Resource(

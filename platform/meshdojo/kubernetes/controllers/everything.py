@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 
 from meshdojo.cluster.client import Object
 from meshdojo.cluster.informer import Change, Informers
+from meshdojo.kubernetes.naming import established
 from meshdojo.kubernetes.resources import Catalogue, Resource, custom_resources
 
 CRDS = "customresourcedefinitions.apiextensions.k8s.io"
@@ -58,7 +59,7 @@ class Everything:
         if crd is None:
             self._forget(old)
             return
-        served = custom_resources(crd) if _established(crd) else []
+        served = custom_resources(crd) if established(crd) else []
         for resource in served[:1]:
             self._follow(resource)
             self._informers.of(resource.name).start()
@@ -78,8 +79,3 @@ def _once_each(catalogue: Catalogue) -> Iterable[Resource]:
         if {"list", "watch", "delete"} <= set(resource.verbs) and resource.storage not in {"events", *seen}:
             seen.add(resource.storage)
             yield resource
-
-
-def _established(crd: Object) -> bool:
-    conditions = (crd.get("status") or {}).get("conditions") or ()
-    return any(one["type"] == "Established" and one["status"] == "True" for one in conditions)

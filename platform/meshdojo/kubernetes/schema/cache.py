@@ -22,8 +22,10 @@ from meshdojo.kubernetes.resources import Catalogue
 # Raise it whenever the generator or its facts produce something else.
 GENERATOR_VERSION = 3
 
-_BESIDE_THE_CATALOGUE = ("V1Scale", "V1Eviction", "V1Binding", "AuthenticationV1TokenRequest", "V1DeleteOptions")
-_BESIDE_THE_CATALOGUE += ("V1Status",)
+_BESIDE_THE_CATALOGUE = (
+    *("V1Scale", "V1Eviction", "V1Binding", "AuthenticationV1TokenRequest", "V1DeleteOptions"),
+    "V1Status",
+)
 _MODELS = {
     ("", "v1", "Event"): "CoreV1Event",
     ("events.k8s.io", "v1", "Event"): "EventsV1Event",

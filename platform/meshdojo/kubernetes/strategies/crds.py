@@ -1,12 +1,14 @@
-"""CustomResourceDefinitions: served at once, and their status says so."""
+"""CustomResourceDefinitions: served in the same write that gives them their names, and their status says so."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from meshdojo.cluster.client import Object
+from meshdojo.kubernetes.naming import with_accepted_names
+from meshdojo.kubernetes.resources import Resource
 from meshdojo.kubernetes.strategies.strategy import Strategy
-from meshdojo.kubernetes.timestamps import now
 
 CLEANUP_FINALIZER = "customresourcecleanup.apiextensions.k8s.io"
 
@@ -14,21 +16,25 @@ CLEANUP_FINALIZER = "customresourcecleanup.apiextensions.k8s.io"
 class CustomResourceDefinitionStrategy(Strategy):
     """Source: apiextensions-apiserver pkg/registry/customresourcedefinition and its naming controller."""
 
+    def __init__(self, resource: Resource, definitions: Callable[[], Iterable[Object]]) -> None:
+        """`definitions` lists what is stored."""
+        super().__init__(resource)
+        self._definitions = definitions
+        self.deletion_finalizers = (CLEANUP_FINALIZER,)
+
     def prepare_create(self, obj: Object) -> Object:
-        """Names are accepted and the kind is established in the same write."""
-        obj = _defaulted(obj)
-        metadata = {**obj["metadata"], "finalizers": [CLEANUP_FINALIZER]}
-        conditions = [
-            _condition("NamesAccepted", "NoConflicts", "no conflicts found"),
-            _condition("Established", "InitialNamesAccepted", "the initial names have been accepted"),
-        ]
-        return {**obj, "metadata": metadata, "status": _status(obj, conditions, [])}
+        """Names are given and the kind is established in the same write, unless another definition has them."""
+        obj = _defaulted({**obj, "status": {}})
+        return _with_stored_versions(self._named(obj))
 
     def prepare_update(self, new: Object, old: Object) -> Object:
-        """A changed definition is accepted at once too; versions once stored stay listed."""
+        """A changed definition is judged at once too; versions once stored stay listed."""
         new = super().prepare_update(_defaulted(new), old)
-        status = old.get("status") or {}
-        return {**new, "status": _status(new, status.get("conditions") or [], status.get("storedVersions") or [])}
+        return _with_stored_versions(self._named(new))
+
+    def _named(self, crd: Object) -> Object:
+        group = crd["spec"].get("group")
+        return with_accepted_names(crd, [one for one in self._definitions() if one["spec"]["group"] == group])
 
 
 def _defaulted(crd: Object) -> Object:
@@ -41,12 +47,10 @@ def _defaulted(crd: Object) -> Object:
     return {**crd, "spec": {"conversion": {"strategy": "None"}, **spec, "names": names}}
 
 
-def _status(crd: Object, conditions: list[Any], stored: list[str]) -> Object:
+def _with_stored_versions(crd: Object) -> Object:
     versions = crd["spec"].get("versions") or ()
+    status = crd["status"]
+    stored: list[Any] = status.get("storedVersions") or []
     storage = [version.get("name", "") for version in versions if version.get("storage")]
     stored = [*stored, *(version for version in storage if version not in stored)]
-    return {"acceptedNames": crd["spec"]["names"], "conditions": conditions, "storedVersions": stored}
-
-
-def _condition(kind: str, reason: str, message: str) -> Object:
-    return {"type": kind, "status": "True", "reason": reason, "message": message, "lastTransitionTime": now()}
+    return {**crd, "status": {**status, "storedVersions": stored}}

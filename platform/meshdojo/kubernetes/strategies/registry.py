@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
+from meshdojo.cluster.client import Object
 from meshdojo.kubernetes.allocator import Allocator
 from meshdojo.kubernetes.resources import Resource
 from meshdojo.kubernetes.strategies.crds import CustomResourceDefinitionStrategy
@@ -13,7 +16,6 @@ from meshdojo.kubernetes.strategies.strategy import Strategy
 from meshdojo.kubernetes.strategies.workloads import DeploymentStrategy, JobStrategy
 
 _OWN: dict[str, type[Strategy]] = {
-    "customresourcedefinitions.apiextensions.k8s.io": CustomResourceDefinitionStrategy,
     "deployments.apps": DeploymentStrategy,
     "jobs.batch": JobStrategy,
     "namespaces": NamespaceStrategy,
@@ -25,8 +27,10 @@ _OWN: dict[str, type[Strategy]] = {
 class Strategies:
     """A strategy for each resource, made when it is first asked for."""
 
-    def __init__(self, allocator: Allocator) -> None:
+    def __init__(self, allocator: Allocator, definitions: Callable[[], Iterable[Object]]) -> None:
+        """`definitions` lists the stored CustomResourceDefinitions."""
         self._allocator = allocator
+        self._definitions = definitions
         self._made: dict[Resource, Strategy] = {}
 
     def of(self, resource: Resource) -> Strategy:
@@ -39,6 +43,8 @@ class Strategies:
     def _make(self, resource: Resource) -> Strategy:
         if resource.crd is None and resource.storage == "services":
             return ServiceStrategy(resource, self._allocator)
+        if resource.crd is None and resource.storage == "customresourcedefinitions.apiextensions.k8s.io":
+            return CustomResourceDefinitionStrategy(resource, self._definitions)
         if resource.crd is None and resource.storage in _OWN:
             return _OWN[resource.storage](resource)
         return Strategy(resource)

@@ -94,6 +94,8 @@ class Strategy:
         self.create_on_update = self.storage in _UPSERTED
         self.unconditional_update = resource.crd is None
         self.returns_deleted = self.storage in _RETURNED
+        # What an object gets when it is deleted: something is to be done before it can go.
+        self.deletion_finalizers: tuple[str, ...] = ()
         # May a write to /status change labels and annotations too?
         self.status_with_metadata = self.storage in ("pods", "nodes", "namespaces")
 
