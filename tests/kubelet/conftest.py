@@ -222,7 +222,8 @@ def start_fixture(block: Block, run_directory: Path) -> Callable[..., AbstractAs
     @asynccontextmanager
     async def start(store: Store | None = None, images: Sequence[Image] = ()) -> AsyncIterator[Cluster]:
         api = Api(store or Store(), block)
-        controllers = Controllers(api, node=NodeFacts(NODE_NAME, str(block.node), "v1.34.4"), ca="test")
+        node = NodeFacts(NODE_NAME, str(block.node), "v1.34.4")
+        controllers = Controllers(api, node=node, ca="test", volumes=run_directory / "volumes")
         preload = ("http.server", "http.client")
 
         def make(lifeline: Lifeline) -> Kubelet:

@@ -201,3 +201,23 @@ def test_a_pod_sees_its_mounts_and_their_changes(start: Start) -> None:
                     pass
 
     asyncio.run(scenario())
+
+
+def test_a_claim_is_the_directory_of_its_volume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = tmp_path / "made when it is wanted"
+    monkeypatch.setitem(OBJECTS, ("persistentvolumeclaims", "data"), {"spec": {"volumeName": "one"}})
+    monkeypatch.setitem(OBJECTS, ("persistentvolumes", "one"), {"spec": {"hostPath": {"path": str(directory)}}})
+    make(tmp_path, {"name": "v", "persistentVolumeClaim": {"claimName": "data"}})
+    (tmp_path / "v" / "file").write_text("kept")
+    assert (directory / "file").read_text() == "kept"
+
+
+@pytest.mark.parametrize(
+    ("claimed", "why"),
+    [("data", 'persistentvolume "one" is of a type that does not exist'), ("nosuch", "is not bound")],
+)
+def test_a_claim_without_a_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, claimed: str, why: str) -> None:
+    monkeypatch.setitem(OBJECTS, ("persistentvolumeclaims", "data"), {"spec": {"volumeName": "one"}})
+    monkeypatch.setitem(OBJECTS, ("persistentvolumes", "one"), {"spec": {"nfs": {"server": "a", "path": "/"}}})
+    with pytest.raises(MountError, match=why):
+        make(tmp_path, {"name": "v", "persistentVolumeClaim": {"claimName": claimed}})

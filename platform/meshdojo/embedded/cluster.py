@@ -50,6 +50,7 @@ class Cluster:
             self.api,
             node=NodeFacts(NODE_NAME, str(block.node), VERSION["gitVersion"], str(block.pods)),
             ca=(environment.state / "ca.crt").read_text(),
+            volumes=environment.state / "volumes",
             informers=self._informers,
         )
         self._kubelet = Kubelet(

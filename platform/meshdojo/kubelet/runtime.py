@@ -55,9 +55,9 @@ class Runtime:
         return str(self.block.node)
 
     async def fetch(self, resource: str, namespace: str, name: str) -> Object | None:
-        """A config map or secret, None if there is none."""
+        """An object that a pod refers to, None if there is none. `namespace` is '' for a cluster's own."""
         try:
-            return await self.client.get(resource, name, namespace)
+            return await self.client.get(resource, name, namespace or None)
         except StatusError as error:
             if error.code == 404:
                 return None

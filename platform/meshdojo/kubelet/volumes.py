@@ -7,6 +7,7 @@ directory, swapped in by renaming the link ``..data``, so that a reader never se
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import secrets
@@ -20,6 +21,7 @@ from typing import Any
 from meshdojo.cluster.client import Client, Object
 from meshdojo.cluster.errors import StatusError
 from meshdojo.kubelet.env import ConfigError, Fetch, contents, expand, field_value, resource_value
+from meshdojo.kubernetes.claims import CLAIMS, VOLUMES
 
 _DATA = "..data"
 _DEFAULT_MODE = 0o644
@@ -58,6 +60,8 @@ class Volumes:
         path = self.path(volume["name"])
         if "hostPath" in volume:
             _link(path, volume["hostPath"]["path"])
+        elif "persistentVolumeClaim" in volume:
+            _link(path, await self._persistent(pod["metadata"]["namespace"], volume["persistentVolumeClaim"]))
         elif any(kind in volume for kind in _PAYLOADS):
             kind = next(kind for kind in _PAYLOADS if kind in volume)
             source = volume[kind]
@@ -73,8 +77,22 @@ class Volumes:
             kind = next(key for key in volume if key != "name")
             raise ConfigError(
                 f"volumes of type {kind} do not exist in this cluster; use emptyDir, configMap, secret, downwardAPI, "
-                "projected or hostPath"
+                "projected, hostPath or persistentVolumeClaim"
             )
+
+    async def _persistent(self, namespace: str, source: Object) -> str:
+        """The directory of the volume that a claim is bound to. The scheduler has waited until it was."""
+        claim = await self._fetch(CLAIMS, namespace, source["claimName"])
+        name = claim["spec"].get("volumeName") if claim else None
+        volume = await self._fetch(VOLUMES, "", name) if name else None
+        if volume is None:
+            raise ConfigError(f'persistentvolumeclaim "{source["claimName"]}" is not bound')
+        found = volume["spec"].get("hostPath") or volume["spec"].get("local")
+        if not found:
+            words = f'persistentvolume "{name}" is of a type that does not exist in this cluster; use hostPath'
+            raise ConfigError(words)
+        await asyncio.to_thread(Path(found["path"]).mkdir, parents=True, exist_ok=True)
+        return str(found["path"])
 
     async def _payload(
         self, pod: Object, source: Object, mode: int, facts: Mapping[str, str]

@@ -16,6 +16,7 @@ from meshdojo.kubernetes.admission.pods import PodDefaults
 from meshdojo.kubernetes.admission.quota import Quotas
 from meshdojo.kubernetes.admission.rbac import Escalation
 from meshdojo.kubernetes.admission.serviceaccounts import ServiceAccounts
+from meshdojo.kubernetes.admission.storage import StorageObjects
 from meshdojo.kubernetes.admission.webhooks.calls import Caller, Transport
 from meshdojo.kubernetes.admission.webhooks.plugins import MutatingWebhooks, ValidatingWebhooks
 from meshdojo.kubernetes.allocator import Allocator
@@ -74,6 +75,7 @@ class Api:
                 ServiceAccounts(store),
                 PodDefaults(store),
                 LimitRanger(store),
+                StorageObjects(store),
                 Escalation(rbac, self.authorizer),
             ],
             webhooks=[

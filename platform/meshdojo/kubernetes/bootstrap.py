@@ -1,4 +1,4 @@
-"""What exists in every cluster before anyone asks: namespaces, priorities, roles, and the service of the API itself.
+"""What exists in every cluster before anyone asks: namespaces, priorities, a storage class, roles, the API's service.
 
 Source: pkg/controlplane/controller of Kubernetes (systemnamespaces, kubernetesservice).
 """
@@ -6,6 +6,7 @@ Source: pkg/controlplane/controller of Kubernetes (systemnamespaces, kubernetess
 from __future__ import annotations
 
 from meshdojo.cluster.client import Object
+from meshdojo.kubernetes import claims
 from meshdojo.kubernetes.admission.pods import PRIORITY_CLASSES
 from meshdojo.kubernetes.api import Api
 from meshdojo.kubernetes.auth import policy
@@ -16,6 +17,12 @@ _CRITICAL = {
     "another node if necessary.",
     "system-node-critical": "Used for system critical pods that must not be moved from their current node.",
 }
+_STORAGE_CLASS = {
+    "metadata": {"name": "standard", "annotations": {claims.DEFAULT_CLASS: "true"}},
+    "provisioner": claims.PROVISIONER,
+    "reclaimPolicy": "Delete",
+    "volumeBindingMode": "WaitForFirstConsumer",
+}
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 
 
@@ -25,6 +32,7 @@ async def bootstrap(api: Api, *, host: str, port: int) -> None:
         await _keep(api, "namespaces", {"metadata": {"name": name}})
     for name, value in SYSTEM_PRIORITIES.items():
         await _keep(api, PRIORITY_CLASSES, {"metadata": {"name": name}, "value": value, "description": _CRITICAL[name]})
+    await _keep(api, claims.CLASSES, _STORAGE_CLASS)
     for resource, obj in policy.objects():
         await _keep_policy(api, resource, obj)
     await _keep(api, "services", _service(str(api.block.services[1]), port), "default")

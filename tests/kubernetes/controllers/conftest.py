@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -134,11 +135,11 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
-async def world() -> AsyncIterator[World]:
+async def world(tmp_path: Path) -> AsyncIterator[World]:
     api = Api(Store(), Block(0))
     await bootstrap(api, host="127.64.0.1", port=6443)
     node = NodeFacts("meshdojo", "127.64.0.1", "v1.34.4")
-    async with Controllers(api, node=node, ca="-----BEGIN CERTIFICATE-----") as controllers:
+    async with Controllers(api, node=node, ca="-----BEGIN CERTIFICATE-----", volumes=tmp_path) as controllers:
         kubelet = FakeKubelet(api)
         task = asyncio.create_task(kubelet.run())
         try:

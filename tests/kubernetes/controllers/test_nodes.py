@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from meshdojo.kubernetes.api import Api
@@ -15,12 +17,12 @@ pytestmark = pytest.mark.anyio
 FACTS = NodeFacts("meshdojo", "127.64.0.1", "v1.34.4")
 
 
-async def test_the_node_is_ready_and_keeps_its_identity_over_a_restart() -> None:
+async def test_the_node_is_ready_and_keeps_its_identity_over_a_restart(tmp_path: Path) -> None:
     api = Api(Store(), Block(0))
     await bootstrap(api, host="127.64.0.1", port=6443)
-    async with Controllers(api, node=FACTS, ca="pem"):
+    async with Controllers(api, node=FACTS, ca="pem", volumes=tmp_path):
         node = await api.get("nodes", "meshdojo")
-    async with Controllers(api, node=FACTS, ca="pem"):
+    async with Controllers(api, node=FACTS, ca="pem", volumes=tmp_path):
         again = await api.get("nodes", "meshdojo")
         lease = await api.get("leases.coordination.k8s.io", "meshdojo", "kube-node-lease")
     conditions = {one["type"]: one["status"] for one in node["status"]["conditions"]}

@@ -1,12 +1,13 @@
 """Starts and stops all controllers, as kube-controller-manager does.
 
-async with Controllers(api, node=NodeFacts("meshdojo", "127.64.0.1", "v1.34.4"), ca=pem):
+async with Controllers(api, node=NodeFacts("meshdojo", "127.64.0.1", "v1.34.4"), ca=pem, volumes=directory):
     ...
 """
 
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -33,6 +34,9 @@ from meshdojo.kubernetes.controllers.scheduler import Scheduler
 from meshdojo.kubernetes.controllers.serviceaccounts import RootCAPublisher, ServiceAccountController
 from meshdojo.kubernetes.controllers.statefulsets import StatefulSetController
 from meshdojo.kubernetes.controllers.taints import TaintEviction
+from meshdojo.kubernetes.controllers.volume_binding import VolumeBinder
+from meshdojo.kubernetes.controllers.volume_protection import VolumeProtection
+from meshdojo.kubernetes.controllers.volume_provisioner import VolumeProvisioner
 
 
 class Controllers:
@@ -40,11 +44,14 @@ class Controllers:
 
     The namespaces of `bootstrap` are there already.
 
+    `volumes` is the directory for what claims of the default storage class get.
     `ca` is the PEM certificate that signed the API server's, for pods. `informers` may be shared with others in the
     same process (the kubelet); they are started here and stopped with the controllers.
     """
 
-    def __init__(self, client: Api, *, node: NodeFacts, ca: str, informers: Informers | None = None) -> None:
+    def __init__(
+        self, client: Api, *, node: NodeFacts, ca: str, volumes: Path, informers: Informers | None = None
+    ) -> None:
         self.client = client
         self.informers = informers or Informers(client)
         self.events = Events(client)
@@ -61,6 +68,9 @@ class Controllers:
             DaemonSetController(cluster),
             JobController(cluster),
             CronJobController(cluster),
+            VolumeBinder(cluster),
+            VolumeProvisioner(cluster, volumes),
+            VolumeProtection(cluster),
             Scheduler(cluster),
             TaintEviction(cluster),
             EndpointSliceController(cluster),

@@ -1,6 +1,7 @@
 """The scheduler: binds each pod to a node that it fits on, or says why there is none.
 
-Filters: cordoned nodes, nodeSelector, required node affinity, taints, requests of CPU, memory and pods.
+Filters: cordoned nodes, nodeSelector, required node affinity, taints, requests of CPU, memory and pods, and claims
+(`volume_scheduling`).
 Source: ``k8s.io/kubernetes/pkg/scheduler`` (framework/plugins).
 """
 
@@ -12,9 +13,11 @@ from collections.abc import Iterable, Mapping
 from meshdojo.cluster.client import Object
 from meshdojo.cluster.errors import StatusError
 from meshdojo.cluster.informer import Key, key_of
+from meshdojo.kubernetes import claims
 from meshdojo.kubernetes.controllers import pod_status
 from meshdojo.kubernetes.controllers.controller import Cluster, Controller
 from meshdojo.kubernetes.controllers.taints import tolerates, untolerated
+from meshdojo.kubernetes.controllers.volume_scheduling import VolumeBinding
 from meshdojo.kubernetes.schema import quantity
 from meshdojo.kubernetes.selectors import LabelSelector
 from meshdojo.kubernetes.timestamps import now
@@ -35,19 +38,31 @@ class Scheduler(Controller):
         self.nodes = self.follow("nodes", lambda old, new: self._waiting())
         self.pods = self.follow("pods", self._to_schedule)
         self.pods.add_index(BY_NODE, lambda pod: filter(None, [pod["spec"].get("nodeName")]))
+        self.volumes = VolumeBinding(
+            self.client,
+            self.follow(claims.CLAIMS, self._claiming),
+            self.follow(claims.VOLUMES, self._claiming),
+            self.follow(claims.CLASSES, self._claiming),
+        )
 
     async def reconcile(self, key: Key) -> None:
         pod = self.pods.get(*key)
         if pod is None or not _is_waiting(pod):
             return
+        problem = self.volumes.problem(pod)
+        if problem:
+            # The real one's message ends so since its preemption looks for what no node could give.
+            await self._give_up(pod, f"0/{len(self.nodes.items())} nodes are available: {problem}. not found")
+            return
         reasons: Counter[str] = Counter()
         for node in self.nodes.items():
             unfit = self._unfit(pod, node)
             if not unfit:
-                await self._bind(pod, node["metadata"]["name"])
+                if await self.volumes.bind(pod, node["metadata"]["name"]):
+                    await self._bind(pod, node["metadata"]["name"])
                 return
             reasons.update(unfit)
-        await self._give_up(pod, reasons)
+        await self._give_up(pod, _words(len(self.nodes.items()), reasons))
 
     def _to_schedule(self, old: Object | None, new: Object | None) -> Iterable[Key]:
         if new and _is_waiting(new):
@@ -58,6 +73,10 @@ class Scheduler(Controller):
 
     def _waiting(self) -> Iterable[Key]:
         return [key_of(pod) for pod in self.informers.of("pods").items() if _is_waiting(pod)]
+
+    def _claiming(self, _old: Object | None, _new: Object | None) -> Iterable[Key]:
+        """Pods that wait, maybe for a claim."""
+        return [key_of(pod) for pod in self.informers.of("pods").items() if _is_waiting(pod) and claims.claims_of(pod)]
 
     async def _bind(self, pod: Object, node: str) -> None:
         namespace, name = key_of(pod)
@@ -75,8 +94,7 @@ class Scheduler(Controller):
             raise
         self.recorder.normal(pod, "Scheduled", f"Successfully assigned {namespace}/{name} to {node}")
 
-    async def _give_up(self, pod: Object, reasons: Mapping[str, int]) -> None:
-        message = _words(len(self.nodes.items()), reasons)
+    async def _give_up(self, pod: Object, message: str) -> None:
         known = pod_status.condition(pod, "PodScheduled")
         if known is not None and known["status"] == "False" and known["message"] == message:
             return
@@ -104,7 +122,7 @@ class Scheduler(Controller):
         taint = untolerated(pod["spec"], node)
         if taint is not None:
             return [f"node(s) had untolerated taint {{{taint['key']}: {taint.get('value', '')}}}"]
-        return self._insufficient(pod, node)
+        return self._insufficient(pod, node) + self.volumes.unfit(pod)
 
     def _insufficient(self, pod: Object, node: Object) -> list[str]:
         allocatable = node["status"]["allocatable"]

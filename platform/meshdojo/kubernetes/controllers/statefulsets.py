@@ -123,11 +123,16 @@ class StatefulSetController(Controller):
             name = f"{template['metadata']['name']}-{metadata['name']}-{number}"
             labels = stateful_set["spec"]["selector"].get("matchLabels") or {}
             claim = {**template, "metadata": {**template["metadata"], "name": name, "labels": labels}}
+            pod = f"{metadata['name']}-{number}"
+            words = f"create Claim {name} Pod {pod} in StatefulSet {metadata['name']}"
             try:
                 await self.client.create(CLAIMS, claim, metadata["namespace"])
             except StatusError as error:
                 if error.reason != "AlreadyExists":
+                    self.recorder.warning(stateful_set, "FailedCreate", f"{words} failed error: {error.message}")
                     raise
+            else:
+                self.recorder.normal(stateful_set, "SuccessfulCreate", f"{words} success")
 
     async def _delete(self, stateful_set: Object, pod: Object) -> None:
         metadata = pod["metadata"]

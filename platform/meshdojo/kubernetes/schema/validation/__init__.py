@@ -12,7 +12,7 @@ from meshdojo.cluster.client import Object
 from meshdojo.kubernetes import errors
 from meshdojo.kubernetes.errors import FieldError
 from meshdojo.kubernetes.resources import Resource
-from meshdojo.kubernetes.schema.validation import configuration, pods, policies, services, workloads
+from meshdojo.kubernetes.schema.validation import configuration, pods, policies, services, storage, workloads
 from meshdojo.kubernetes.schema.validation.metadata import check_metadata
 
 Check = Callable[[Object, Object | None], Iterable[FieldError]]
@@ -28,6 +28,8 @@ _CHECKS: dict[tuple[str, str], Check] = {
     ("", "LimitRange"): configuration.check_limit_range,
     ("", "ResourceQuota"): configuration.check_quota,
     ("", "ReplicationController"): workloads.check_replication_controller,
+    ("", "PersistentVolumeClaim"): storage.check_claim,
+    ("", "PersistentVolume"): storage.check_volume,
     ("apps", "Deployment"): workloads.check_deployment,
     ("apps", "ReplicaSet"): workloads.check_replica_set,
     ("apps", "StatefulSet"): workloads.check_stateful_set,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from meshdojo.cluster.client import Object
 from meshdojo.kubernetes.errors import FieldError
@@ -52,20 +52,20 @@ def check_pod(pod: Object, old: Object | None) -> Iterator[FieldError]:
         yield from _check_update(spec, old.get("spec") or {})
 
 
-def check_template(path: str, template: Object) -> Iterator[FieldError]:
-    """A pod template at `path`."""
+def check_template(path: str, template: Object, claimed: Collection[str] = ()) -> Iterator[FieldError]:
+    """A pod template at `path`; `claimed` are names of volumes that its pods get in addition."""
     metadata = template.get("metadata") or {}
     yield from check_labels(metadata.get("labels") or {}, f"{path}.metadata.labels")
     yield from check_annotations(metadata.get("annotations") or {}, f"{path}.metadata.annotations")
     spec = template.get("spec") or {}
-    yield from check_pod_spec(f"{path}.spec", spec)
+    yield from check_pod_spec(f"{path}.spec", spec, claimed)
     yield from check_image_spaces(f"{path}.spec.containers", spec.get("containers") or [])
 
 
-def check_pod_spec(path: str, spec: Object) -> Iterator[FieldError]:
-    """A pod spec at `path`, in the real validator's order."""
+def check_pod_spec(path: str, spec: Object, claimed: Collection[str] = ()) -> Iterator[FieldError]:
+    """A pod spec at `path`, in the real validator's order; `claimed` as in `check_template`."""
     volumes = spec.get("volumes") or []
-    facts = PodFacts(frozenset(v.get("name", "") for v in volumes), bool(spec.get("hostNetwork")))
+    facts = PodFacts(frozenset([*claimed, *(v.get("name", "") for v in volumes)]), bool(spec.get("hostNetwork")))
     containers, inits = spec.get("containers") or [], spec.get("initContainers") or []
     yield from check_volumes(f"{path}.volumes", volumes)
     yield from check_containers(f"{path}.containers", containers, facts)

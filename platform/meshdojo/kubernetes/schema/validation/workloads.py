@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from meshdojo.cluster.client import Object
 from meshdojo.kubernetes.errors import FieldError
@@ -78,7 +78,8 @@ def check_stateful_set(stateful_set: Object, old: Object | None) -> Iterator[Fie
     spec = stateful_set.get("spec") or {}
     yield from check_not_negative("spec.replicas", spec.get("replicas"))
     yield from check_not_negative("spec.minReadySeconds", spec.get("minReadySeconds"))
-    yield from _check_selector_and_template(spec, "statefulset")
+    claimed = [(claim.get("metadata") or {}).get("name", "") for claim in spec.get("volumeClaimTemplates") or ()]
+    yield from _check_selector_and_template(spec, "statefulset", claimed=claimed)
     if old is not None and _fixed(spec) != _fixed(old.get("spec") or {}):
         yield FieldError.forbidden("spec", _FIXED_SET)
 
@@ -153,7 +154,9 @@ def check_disruption_budget(budget: Object, _old: Object | None) -> Iterator[Fie
     yield from check_selector("spec.selector", spec.get("selector") or {})
 
 
-def _check_selector_and_template(spec: Object, kind: str, *, selector_required: bool = True) -> Iterator[FieldError]:
+def _check_selector_and_template(
+    spec: Object, kind: str, *, selector_required: bool = True, claimed: Collection[str] = ()
+) -> Iterator[FieldError]:
     selector = spec.get("selector")
     wrong = list(check_selector("spec.selector", selector or {}))
     if selector is None:
@@ -171,7 +174,7 @@ def _check_selector_and_template(spec: Object, kind: str, *, selector_required: 
     labels = (template.get("metadata") or {}).get("labels")
     if selector is None or not LabelSelector.from_object(selector).matches_labels(labels or {}):
         yield FieldError.invalid("spec.template.metadata.labels", labels, _MISMATCH)
-    yield from check_template("spec.template", template)
+    yield from check_template("spec.template", template, claimed)
     policy = (template.get("spec") or {}).get("restartPolicy")
     if policy in ("OnFailure", "Never"):
         yield FieldError.unsupported("spec.template.spec.restartPolicy", policy, ("Always",))
