@@ -1,7 +1,6 @@
 """StatefulSets: pods with an identity (``web-0``, ``web-1``), started and stopped in order.
 
-Source: ``k8s.io/kubernetes/pkg/controller/statefulset``. Not here: claims are made for volumeClaimTemplates, but never
-deleted (persistentVolumeClaimRetentionPolicy Retain).
+Source: ``k8s.io/kubernetes/pkg/controller/statefulset``. What becomes of their claims: `claim_retention`.
 """
 
 from __future__ import annotations
@@ -13,14 +12,15 @@ from collections.abc import Iterable
 from meshdojo.cluster.client import Object
 from meshdojo.cluster.errors import StatusError
 from meshdojo.cluster.informer import Key, key_of
+from meshdojo.kubernetes.claims import CLAIMS
 from meshdojo.kubernetes.controllers import owners, pod_status
+from meshdojo.kubernetes.controllers.claim_retention import ClaimRetention, claim_name, owner_of_new
 from meshdojo.kubernetes.controllers.controller import Cluster, Controller, itself, namespace_is_going
 from meshdojo.kubernetes.controllers.controller_revisions import HASH_LABEL, RESOURCE, History
 from meshdojo.kubernetes.controllers.pod_control import BURST, pod_from_template
 
 INDEX_LABEL = "apps.kubernetes.io/pod-index"
 NAME_LABEL = "statefulset.kubernetes.io/pod-name"
-CLAIMS = "persistentvolumeclaims"
 
 
 class StatefulSetController(Controller):
@@ -35,6 +35,7 @@ class StatefulSetController(Controller):
         self.revisions = self.informers.of(RESOURCE)
         owners.index(self.pods)
         owners.index(self.revisions)
+        self.retention = ClaimRetention(self.client, self.informers.of(CLAIMS))
         # The revision label of a stateful set's history differs from that of its pods.
         self.history = History(self.client, self.revisions, "controller.kubernetes.io/hash")
 
@@ -64,8 +65,10 @@ class StatefulSetController(Controller):
         pods = self._pods(stateful_set)
         parallel = stateful_set["spec"].get("podManagementPolicy") == "Parallel"
         first, replicas = _start(stateful_set), stateful_set["spec"].get("replicas", 1)
+        wanted = range(first, first + replicas)
+        await self.retention.update(stateful_set, pods, wanted)
         made = 0
-        for number in range(first, first + replicas):
+        for number in wanted:
             if made == BURST:
                 self.queue.add(key_of(stateful_set))
                 return
@@ -78,7 +81,7 @@ class StatefulSetController(Controller):
                 await self._delete(stateful_set, pod)
             if not parallel and (pod is None or not _settled(pod)):
                 return
-        superfluous = [pod for number, pod in reversed(pods.items()) if not first <= number < first + replicas]
+        superfluous = [pod for number, pod in reversed(pods.items()) if number not in wanted]
         for pod in superfluous:
             await self._delete(stateful_set, pod)
             if not parallel:
@@ -120,9 +123,10 @@ class StatefulSetController(Controller):
     async def _claim_volumes(self, stateful_set: Object, number: int) -> None:
         metadata = stateful_set["metadata"]
         for template in stateful_set["spec"].get("volumeClaimTemplates") or ():
-            name = f"{template['metadata']['name']}-{metadata['name']}-{number}"
+            name = claim_name(template, stateful_set, number)
             labels = stateful_set["spec"]["selector"].get("matchLabels") or {}
-            claim = {**template, "metadata": {**template["metadata"], "name": name, "labels": labels}}
+            made = {"name": name, "labels": labels, **owner_of_new(stateful_set)}
+            claim = {**template, "metadata": {**template["metadata"], **made}}
             pod = f"{metadata['name']}-{number}"
             words = f"create Claim {name} Pod {pod} in StatefulSet {metadata['name']}"
             try:
