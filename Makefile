@@ -49,14 +49,18 @@ $(VENV)/bin/python:
 # The packages come pinned by hash; then the project itself, the front end (npm's lock file, with the node of a PyPI
 # wheel) and the cache of Kubernetes types.
 $(VENV)/.installed: $(VENV)/bin/python requirements.lock pyproject.toml site/package-lock.json site/build.py $(wildcard site/frontend/* site/frontend/*/*)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	$(BIN)/python site/build.py
-	$(BIN)/python -m meshdojo.kubernetes.schema
+	@echo "Installing the Python packages into $(VENV) (some minutes the first time, with a slow network) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@echo "Building the pages (fetches packages from npm's registry: a minute or more) ..."
+	@$(BIN)/python site/build.py
+	@echo "Preparing the Kubernetes types ..."
+	@$(BIN)/python -m meshdojo.kubernetes.schema
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.lock
+	@echo "Installing what the tests and linters need ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.lock
 	@touch $@
 
 lock:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tests.cli.test_main import meshdojo
 
+from meshdojo.cli.doctor import docker
 from meshdojo.embedded import doctor
 from meshdojo.embedded.doctor import EXAMINATIONS, Finding
 
@@ -61,3 +62,21 @@ def test_nodes_in_containers_need_many_inotify_instances(tmp_path: Path, limit: 
     assert found is not None
     assert found.verdict == verdict
     assert found.remedy == ("sudo sysctl fs.inotify.max_user_instances=512" if verdict == "warning" else "")
+
+
+@pytest.mark.parametrize(
+    ("script", "verdict", "words"),
+    [
+        ("echo 28.1", "ok", "engine 28.1"),
+        ("echo 'permission denied while trying to connect' >&2; exit 1", "wrong", "permission denied"),
+        ("exit 1", "wrong", "exit code 1"),
+    ],
+)
+def test_docker_is_well_when_its_engine_answers(script: str, verdict: str, words: str, tmp_path: Path) -> None:
+    program = tmp_path / "docker"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    found = docker(str(program))
+    assert (found.verdict, words in found.saw) == (verdict, True)
+    assert bool(found.remedy) == (verdict == "wrong")
+    assert docker(str(tmp_path)).verdict == "wrong"

@@ -7,6 +7,8 @@ The backend is among it: ``meshdojo check`` typed in the shell of a kind cluster
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -22,3 +24,10 @@ def lab_variables(backend: str, instance: str, kubeconfig: Path) -> dict[str, st
         "MESHDOJO_NAME": instance,
         "PATH": path if programs in path.split(os.pathsep) else f"{path}{os.pathsep}{programs}",
     }
+
+
+def own_command() -> str:
+    """How the learner calls us in a terminal of their own: by name if that finds this installation, else by path."""
+    here = Path(sys.prefix) / "bin" / "meshdojo"
+    found = shutil.which("meshdojo")
+    return "meshdojo" if found and Path(found).resolve() == here.resolve() else shlex.quote(str(here))

@@ -22,6 +22,7 @@ PROGRAMS = {
     "context": ("istioctl",),
 }
 NODES_IN_CONTAINERS = ("kind", "minikube")
+ENGINE_SECONDS = 10
 _STYLES = {"ok": "green", "warning": "yellow", "wrong": "red"}
 
 
@@ -70,6 +71,28 @@ def examined(backend: str) -> list[Finding]:
         if path is None:
             remedy = f"Install {program}, or use '--backend embedded', which needs none of it."
             findings.append(Finding(program, "wrong", "not on the PATH", remedy))
+        elif program == "docker":
+            findings.append(docker(path))
         else:
             findings.append(Finding(program, "ok", path))
     return findings
+
+
+def docker(path: str) -> Finding:
+    """Whether its engine answers, too: the program alone says nothing, and few users may talk to the engine."""
+    import subprocess
+
+    from meshdojo.embedded.doctor import Finding
+
+    command = [path, "version", "--format", "{{.Server.Version}}"]
+    remedy = "Start Docker; where it runs and refuses you: sudo usermod -aG docker $USER, then log in anew."
+    try:
+        ran = subprocess.run(command, capture_output=True, text=True, timeout=ENGINE_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        return Finding("docker", "wrong", f"{path}: its engine gave no answer for {ENGINE_SECONDS} seconds", remedy)
+    except OSError as error:
+        return Finding("docker", "wrong", f"{path}: {error.strerror}", remedy)
+    if ran.returncode:
+        said = (ran.stderr.strip() or ran.stdout.strip() or f"exit code {ran.returncode}").splitlines()[0]
+        return Finding("docker", "wrong", f"{path}: {said}", remedy)
+    return Finding("docker", "ok", f"{path}, engine {ran.stdout.strip()}")

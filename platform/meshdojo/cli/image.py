@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from meshdojo.kubelet.images import Image
 
 app = typer.Typer(
-    help="Programs of this machine under names that manifests can use (embedded backend).", no_args_is_help=True
+    help="Programs of this machine under names that manifests can use (embedded backend).\n\n"
+    "Example: meshdojo image add shop/cart -- python cart.py",
+    no_args_is_help=True,
 )
 
 ImageName = Annotated[str, typer.Argument(help="The name of the image, such as 'shop/cart'; any tag means the same.")]

@@ -18,6 +18,7 @@ from meshdojo.checks.runner import passed as all_passed
 from meshdojo.checks.watch import watch
 from meshdojo.cli.console import EXIT_ENVIRONMENT, EXIT_FAILED, err, out
 from meshdojo.cluster.http import HTTPClient
+from meshdojo.validation import record as records
 from meshdojo.validation.difference import Difference
 
 
@@ -33,6 +34,15 @@ async def check_once(
     if any(isinstance(result.outcome, Error) for result in results):
         return EXIT_ENVIRONMENT
     return 0 if all_passed(results) else EXIT_FAILED
+
+
+async def other_lab(backend: Backend, lab: str) -> str:
+    """A note when another lab than this one is set up, as its checks will say little then; '' otherwise."""
+    async with HTTPClient.from_kubeconfig(backend.kubeconfig) as client:
+        start = await records.read(client)
+    if start is None or start.lab in ("", lab):
+        return ""
+    return f"lab {start.lab!r} is set up; 'meshdojo reset {lab}' sets {lab!r} up"
 
 
 async def check_always(backend: Backend, ids: Sequence[str]) -> None:

@@ -89,13 +89,15 @@ def check(
             raise typer.Exit(code)
         return
     from meshdojo.cli.attending import keep_for_workshop
-    from meshdojo.cli.judging import check_always, check_once
+    from meshdojo.cli.judging import check_always, check_once, other_lab
     from meshdojo.course.course import load_course
 
     chosen = load_course().lab(lab)
     tasks = [chosen.task(task)] if task else list(chosen.tasks)
     ids = [id for each in tasks for id in each.checks]
     cluster = reached(backend, name)
+    if note := run(other_lab(cluster, chosen.id)):
+        err.print(f"[yellow]note:[/yellow] {note}")
     if watching:
         run(check_always(cluster, ids))
         return

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from meshdojo.cli import diagnose, doctor, image, labs, serve, shell, up, validate, workshop
-from meshdojo.cli.console import EXIT_ENVIRONMENT, EXIT_INTERRUPTED, EXIT_USAGE, err, out
+from meshdojo.cli.console import EXIT_ENVIRONMENT, EXIT_INTERRUPTED, EXIT_USAGE, err, legible, out
 from meshdojo.errors import UsageError, UserError
 
 app = typer.Typer(
@@ -62,6 +62,7 @@ def _options(
 
 def main() -> None:
     """Run the command line; every error becomes one message and an exit code, and none a traceback."""
+    legible(sys.stdout, sys.stderr)
     try:
         # Whatever started it: completion goes by this name.
         app(prog_name="meshdojo")

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from meshdojo.backends.base import Backend
+from meshdojo.backends.variables import own_command
 from meshdojo.cli.console import err, run, steps
 from meshdojo.cluster.http import HTTPClient
 from meshdojo.course.course import load_course
@@ -71,4 +72,4 @@ def _announce(settings: Settings) -> None:
     err.print(f"The course is open at [bold]{settings.entry_url}[/bold]")
     if settings.is_reachable:
         err.print(f"That address is yours alone. A workshop's learners get {settings.url}/join and its code.")
-    err.print("In a second terminal: [bold]meshdojo shell[/bold]. Ctrl-C here stops everything.")
+    err.print(f"In a second terminal: [bold]{own_command()} shell[/bold]\nCtrl-C here stops everything.")

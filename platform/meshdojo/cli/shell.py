@@ -11,6 +11,7 @@ import typer
 
 from meshdojo.cli.console import err, run
 from meshdojo.cli.options import DEFAULT_BACKEND, DEFAULT_INSTANCE, BackendName, Instance, reached
+from meshdojo.cli.startup import started
 from meshdojo.errors import UserError
 
 
@@ -27,10 +28,12 @@ def shell(
     program = os.environ.get("SHELL") or "/bin/sh"
     if shutil.which(program) is None:
         raise UserError(f"your shell {program!r} (the variable SHELL) cannot be run; try SHELL=/bin/sh")
+    interactive = not command and sys.stdin.isatty()
+    words, environment = started(program, variables, interactive=interactive)
     if command:
-        os.execvpe(program, [program, "-c", command], variables)
-    if not sys.stdin.isatty():
+        os.execvpe(program, [*words, "-c", command], environment)
+    if not interactive:
         # Commands come through a pipe: nobody is there for a prompt.
-        os.execvpe(program, [program], variables)
+        os.execvpe(program, words, environment)
     err.print(f"A shell for the {backend} cluster; 'exit' leaves it.")
-    os.execvpe(program, [program, "-i"], variables)
+    os.execvpe(program, [*words, "-i"], environment)

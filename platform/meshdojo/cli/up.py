@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from meshdojo.backends.base import Backend, BackendMissing, BackendNotRunning, Progress
+from meshdojo.backends.variables import own_command
 from meshdojo.cli.console import EXIT_FAILED, err, out, run, steps
 from meshdojo.cli.options import DEFAULT_BACKEND, DEFAULT_INSTANCE, AsJson, BackendName, Instance, chosen_by, opened
 
@@ -30,7 +31,7 @@ def up(
     with steps() as progress:
         started = run(_start(chosen, progress, istio, tied=not detach))
     _warn_about_kubectl()
-    shell = f"meshdojo shell{chosen_by(backend, name)}"
+    shell = f"{own_command()} shell{chosen_by(backend, name)}"
     err.print(f"The cluster is up. [bold]{shell}[/bold] opens a shell for it; kubeconfig: {chosen.kubeconfig}")
     if started and not detach:
         wait_for_interrupt()

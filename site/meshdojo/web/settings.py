@@ -5,23 +5,16 @@ from __future__ import annotations
 import ipaddress
 import secrets
 import shlex
-import shutil
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from meshdojo.backends.variables import own_command
+
 DEFAULT_PORT = 8484
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
-
-
-def _own_command() -> str:
-    """How the learner calls us in a terminal of their own: by name if that finds this installation, else by path."""
-    here = Path(sys.prefix) / "bin" / "meshdojo"
-    found = shutil.which("meshdojo")
-    return "meshdojo" if found and Path(found).resolve() == here.resolve() else shlex.quote(str(here))
 
 
 def _new_token() -> str:
@@ -72,7 +65,7 @@ class Settings:
     port: int = DEFAULT_PORT
     base_url: str = ""
     token: str = field(default_factory=_new_token, repr=False)
-    command: str = field(default_factory=_own_command)
+    command: str = field(default_factory=own_command)
     secret: str = field(default="", repr=False)
     provider: Provider | None = None
     webhook: Webhook | None = None

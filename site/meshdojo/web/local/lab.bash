@@ -1,8 +1,10 @@
 # What a lab shell of the page reads at its start: the owner's own habits first, then what the lab needs.
+_meshdojo_kubeconfig=$KUBECONFIG
 [ -r /etc/bash.bashrc ] && . /etc/bash.bashrc
 [ -r ~/.bashrc ] && . ~/.bashrc
 PATH=$MESHDOJO_PATH
-unset MESHDOJO_PATH
+[ -z "$_meshdojo_kubeconfig" ] || export KUBECONFIG=$_meshdojo_kubeconfig
+unset MESHDOJO_PATH _meshdojo_kubeconfig
 
 HISTFILE=$MESHDOJO_HISTORY HISTSIZE=5000 HISTFILESIZE=20000
 shopt -s histappend checkwinsize
