@@ -10,6 +10,7 @@ from typing import Any
 from meshdojo.cluster.client import Object, ObjectList, PatchType, Propagation, WatchEvent
 from meshdojo.kubernetes import crds, errors
 from meshdojo.kubernetes.admission.chain import Chain
+from meshdojo.kubernetes.admission.idle import IdleKinds
 from meshdojo.kubernetes.admission.limits import LimitRanger
 from meshdojo.kubernetes.admission.namespaces import NamespaceLifecycle
 from meshdojo.kubernetes.admission.pods import PodDefaults
@@ -76,6 +77,7 @@ class Api:
                 PodDefaults(store),
                 LimitRanger(store),
                 StorageObjects(store),
+                IdleKinds(),
                 Escalation(rbac, self.authorizer),
             ],
             webhooks=[
