@@ -2,7 +2,7 @@
 
 Versions of a custom resource differ in apiVersion only (conversion strategy None). What was stored before its
 definition changed is read with the fields and defaults that the stored version has now, and stays as it is. Events have
-two shapes: core/v1's, which is the stored one, and events.k8s.io/v1's.
+two shapes: core/v1's, which is the stored one, and events.k8s.io/v1's. So have autoscalers (`autoscalers`).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from meshdojo.cluster.client import Object
+from meshdojo.kubernetes import autoscalers
 from meshdojo.kubernetes.resources import Resource, group_version
 from meshdojo.kubernetes.schema import apply_defaults
 from meshdojo.kubernetes.schema.structural import prune, schema_of
@@ -31,6 +32,8 @@ def to_version(obj: Object, resource: Resource) -> Object:
     """A stored object as this resource shows it."""
     if _is_new_event(resource):
         obj = {_EVENT_FIELDS.get(field, field): value for field, value in obj.items()}
+    elif has_other_shape(resource):
+        obj = autoscalers.to_v1(obj)
     elif resource.crd is not None and _is_older(obj, resource.crd):
         stored = _stored(resource)
         obj = apply_defaults(stored, prune(schema_of(stored), obj)[0])
@@ -43,11 +46,18 @@ def to_storage(obj: Object, resource: Resource) -> Object:
     """An object of this resource as it is stored."""
     if _is_new_event(resource):
         return {**{_CORE_FIELDS.get(field, field): value for field, value in obj.items()}, "apiVersion": "v1"}
+    if has_other_shape(resource):
+        return autoscalers.to_v2(obj)
     stored = group_version(resource.group, resource.storage_version)
     if obj.get("apiVersion") == stored:
         return obj
     obj = {**obj, "apiVersion": stored}
     return obj if resource.crd is None else apply_defaults(_stored(resource), obj)
+
+
+def has_other_shape(resource: Resource) -> bool:
+    """Whether the kind has other fields in this version than in the one that is stored (whose rules apply)."""
+    return resource.storage == autoscalers.STORAGE and resource.version != resource.storage_version
 
 
 def _stored(resource: Resource) -> Resource:

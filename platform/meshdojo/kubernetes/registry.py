@@ -17,7 +17,7 @@ from meshdojo.cluster.client import Object, ObjectList
 from meshdojo.kubernetes import errors
 from meshdojo.kubernetes.admission.chain import Attributes, Chain, Operation
 from meshdojo.kubernetes.allocator import Exhausted
-from meshdojo.kubernetes.conversion import to_storage, to_version
+from meshdojo.kubernetes.conversion import has_other_shape, to_storage, to_version
 from meshdojo.kubernetes.errors import FieldError
 from meshdojo.kubernetes.managedfields import track_update
 from meshdojo.kubernetes.requests import Options
@@ -72,7 +72,8 @@ class Registry:
 
     async def create(self, resource: Resource, obj: Object, namespace: str, options: Options) -> Object:
         """Create an object; returns it as stored. Raises StatusError 400, 403, 404, 409, 422, 500, 507."""
-        obj = self._decoded(resource, obj, options)
+        shown = resource
+        resource, obj = self._decoded_as_stored(shown, obj, options)
         obj = _in_namespace(resource, obj, namespace)
         if obj["metadata"].get("resourceVersion"):
             raise errors.bad_request("resourceVersion should not be set on objects to be created")
@@ -81,7 +82,7 @@ class Registry:
         for attempt in range(_ATTEMPTS):
             named = _named(obj)
             try:
-                return await self._create_named(resource, named, options)
+                return to_version(await self._create_named(resource, named, options), shown)
             except errors.StatusError as error:
                 if error.reason != "AlreadyExists" or named is obj or attempt == _ATTEMPTS - 1:
                     raise
@@ -148,8 +149,9 @@ class Registry:
     async def _update_once(
         self, resource: Resource, current: Object, modify: Modifier, options: Options, subresource: str
     ) -> Object:
+        shown = resource
+        resource, wanted = self._decoded_as_stored(shown, modify(to_version(current, shown)), options)
         old = to_version(current, resource)
-        wanted = self._decoded(resource, modify(old), options)
         wanted = _in_namespace(resource, wanted, old["metadata"].get("namespace", ""))
         strategy = self.strategies.of(resource)
         _check_preconditions(resource, strategy, wanted, old)
@@ -163,8 +165,8 @@ class Registry:
             validate(resource, new, old)
         await self.admission.validate(_attributes("UPDATE", resource, new, old, options, subresource))
         if options.dry_run:
-            return new
-        return to_version(self._put_or_remove(resource, new, current), resource)
+            return to_version(new, shown)
+        return to_version(self._put_or_remove(resource, new, current), shown)
 
     def _prepared_update(
         self, resource: Resource, strategy: Strategy, wanted: Object, old: Object, subresource: str
@@ -199,6 +201,14 @@ class Registry:
         decoded, warnings = decode(resource, obj, field_validation=options.field_validation)
         options.warnings.extend(warnings)
         return apply_defaults(resource, decoded)
+
+    def _decoded_as_stored(self, resource: Resource, obj: Object, options: Options) -> tuple[Resource, Object]:
+        """(the version whose rules and defaults apply, what the client sent in that version)."""
+        decoded = self._decoded(resource, obj, options)
+        if not has_other_shape(resource):
+            return resource, decoded
+        stored = replace(resource, version=resource.storage_version)
+        return stored, self._decoded(stored, to_storage(decoded, resource), options)
 
     async def _mutated(
         self,

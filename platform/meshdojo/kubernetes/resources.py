@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from meshdojo.cluster.client import Object
 
@@ -250,17 +250,16 @@ def _workloads() -> list[Resource]:
         _kind("apps", "v1", "statefulsets", "StatefulSet", "sts", "status scale", categories="all"),
         _kind("batch", "v1", "cronjobs", "CronJob", "cj", "status", categories="all"),
         _kind("batch", "v1", "jobs", "Job", "", "status", categories="all"),
-        _kind(
-            "autoscaling",
-            "v2",
-            "horizontalpodautoscalers",
-            "HorizontalPodAutoscaler",
-            "hpa",
-            "status",
-            categories="all",
-        ),
+        _autoscalers("v2"),
+        _autoscalers("v1"),
         _kind("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", "pdb", "status"),
     ]
+
+
+def _autoscalers(version: str) -> Resource:
+    plural, kind = "horizontalpodautoscalers", "HorizontalPodAutoscaler"
+    known = _kind("autoscaling", version, plural, kind, "hpa", "status", categories="all")
+    return replace(known, storage_version="v2")
 
 
 def _policies() -> list[Resource]:

@@ -39,6 +39,7 @@ PATHS = (
     "/apis/apps/v1/namespaces/default/statefulsets", "/apis/batch/v1/namespaces/default/jobs",
     "/apis/batch/v1/namespaces/default/cronjobs", "/apis/policy/v1/namespaces/default/poddisruptionbudgets",
     "/apis/autoscaling/v2/namespaces/default/horizontalpodautoscalers",
+    "/apis/autoscaling/v1/namespaces/default/horizontalpodautoscalers",
     "/apis/networking.k8s.io/v1/namespaces/default/ingresses",
     "/apis/networking.k8s.io/v1/namespaces/default/networkpolicies",
     "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices",

@@ -51,7 +51,7 @@ def _owner(api_version: str, kind: str) -> Struct:
     group, version = split_api_version(api_version)
     model = _OTHERS.get((api_version, kind))
     owner = struct(model) if model else (of_kind(group, version, kind) if version else None)
-    if owner is None or numbers(owner.name) is None:
+    if owner is None or _known(owner) is None:
         raise errors.bad_request(
             f"{kind or 'an object without kind'} in {api_version or 'no version'} is not read from protobuf; "
             "send it as application/json"
@@ -59,8 +59,13 @@ def _owner(api_version: str, kind: str) -> Struct:
     return owner
 
 
+def _known(owner: Struct) -> dict[int, str] | None:
+    """The fields of a struct: by the client's name where versions differ."""
+    return numbers(owner.model) or numbers(owner.name)
+
+
 def _struct(owner: Struct, message: bytes) -> Object:
-    known = numbers(owner.name)
+    known = _known(owner)
     if known is None:
         # The real status of an object is the server's business: what a client sends is zero values.
         if owner.name.endswith("Status") or not message:

@@ -1,7 +1,8 @@
 """The field numbers of the messages that kubectl sends as protobuf.
 
-One message a line: its Go name, then the JSON names of its fields in the order of their numbers, from 1. ``7:name``
-starts anew at a number. ``^Message`` is a field that holds a message whose fields are inline in JSON.
+One message a line: its Go name (the client's where versions differ), then the JSON names of its fields in the order of
+their numbers, from 1. ``7:name`` starts anew at a number. ``^Message`` is a field that holds a message whose fields are
+inline in JSON.
 Source: the generated.proto files of k8s.io/api and k8s.io/apimachinery (facts of the wire format).
 """
 
@@ -205,6 +206,7 @@ TokenRequestSpec: audiences 3:boundObjectRef expirationSeconds attestations
 Toleration: key operator value effect tolerationSeconds
 TopologySpreadConstraint: maxSkew topologyKey whenUnsatisfiable labelSelector minDomains nodeAffinityPolicy
   nodeTaintsPolicy matchLabelKeys
+V1HorizontalPodAutoscalerSpec: scaleTargetRef minReplicas maxReplicas targetCPUUtilizationPercentage
 TypedLocalObjectReference: apiGroup kind name
 TypedObjectReference: apiGroup kind name namespace
 Volume: name ^VolumeSource

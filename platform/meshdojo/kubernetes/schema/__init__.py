@@ -61,7 +61,8 @@ def apply_defaults(resource: Resource, obj: Object) -> Object:
     """`obj` with the defaults of its kind: a new object when anything was added. `obj` has been decoded."""
     if resource.crd is not None:
         return apply_schema_defaults(schema_of(resource), obj)
-    return default_builtin(resource, obj)
+    # A version that is not stored is completed after its conversion.
+    return default_builtin(resource, obj) if resource.version == resource.storage_version else obj
 
 
 def validate(resource: Resource, obj: Object, old: Object | None) -> None:

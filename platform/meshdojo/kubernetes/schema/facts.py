@@ -46,8 +46,8 @@ loadBalancerClass manualSelector maxFailedIndexes maxItems maxLength maxProperti
 minLength minProperties minReplicas minimum mode multipleOf optional parallelism partition priority privileged
 progressDeadlineSeconds readOnlyRootFilesystem ready replicas revisionHistoryLimit runAsGroup runAsNonRoot runAsUser
 serving setHostnameAsFQDN shareProcessNamespace stabilizationWindowSeconds started startingDeadlineSeconds
-storageClassName successfulJobsHistoryLimit suspend terminating terminationGracePeriodSeconds timeoutSeconds
-tolerationSeconds ttlSecondsAfterFinished
+storageClassName successfulJobsHistoryLimit suspend targetCPUUtilizationPercentage terminating
+terminationGracePeriodSeconds timeoutSeconds tolerationSeconds ttlSecondsAfterFinished
 """
 POINTERS = frozenset(_POINTERS.split())
 # ... except in these types, where the field of that name is no pointer.

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from meshdojo.cluster.client import Object
+from meshdojo.kubernetes.autoscalers import to_v2
 from meshdojo.kubernetes.tables.ages import age, human_duration, parse_time
 from meshdojo.kubernetes.tables.columns import (
     NONE,
@@ -146,7 +147,7 @@ def _cron_job(cron_job: Object, now: datetime) -> list[Any]:
 
 
 def _autoscaler(autoscaler: Object, now: datetime) -> list[Any]:
-    spec, status = _parts(autoscaler)
+    spec, status = _parts(to_v2(autoscaler) if autoscaler.get("apiVersion") == "autoscaling/v1" else autoscaler)
     target = spec.get("scaleTargetRef") or {}
     return [
         name_of(autoscaler),
