@@ -311,3 +311,62 @@ def test_a_pattern_that_is_none_is_refused(url: str) -> None:
     assert code == 3
     assert said.startswith("curl: (3)")
     assert curl("-s", url) == (3, "", "")
+
+
+def test_a_redirect_of_a_url_without_a_scheme_is_followed(serve: Serve) -> None:
+    there = serve(b"HTTP/1.1 302 Found\r\nLocation: /next\r\nContent-Length: 0\r\n\r\n", OK)
+    assert curl("-sSL", f"127.0.0.1:{there.port}/first") == (0, "hi\n", "")
+    assert there.requests[1].startswith(b"GET /next HTTP/1.1\r\n")
+
+
+def test_a_form_is_sent_in_parts(serve: Serve, tmp_path: Path) -> None:
+    file = tmp_path / "a.txt"
+    file.write_text("content")
+    there = serve(OK)
+    assert curl("-s", "-F", "a=b;c", "-F", f"f=@{file}", "-F", f"t=<{file};type=text/x", there.url)[0] == 0
+    head, _, body = there.requests[0].partition(b"\r\n\r\n")
+    boundary = head.partition(b"boundary=")[2].split(b"\r\n")[0]
+    assert head.startswith(b"POST / ")
+    assert body.split(b"--" + boundary) == [
+        b"",
+        b'\r\nContent-Disposition: form-data; name="a"\r\n\r\nb;c\r\n',
+        b'\r\nContent-Disposition: form-data; name="f"; filename="a.txt"\r\n'
+        b"Content-Type: text/plain\r\n\r\ncontent\r\n",
+        b'\r\nContent-Disposition: form-data; name="t"\r\nContent-Type: text/x\r\n\r\ncontent\r\n',
+        b"--\r\n",
+    ]
+    with pytest.raises(UsageError, match="badly used"):
+        parse(["-F", "x", "u"])
+
+
+def test_a_file_is_put(serve: Serve, tmp_path: Path) -> None:
+    file = tmp_path / "a.txt"
+    file.write_text("content")
+    there = serve(OK)
+    assert curl("-s", "-T", str(file), there.url) == (0, "hi\n", "")
+    assert there.requests[0].startswith(b"PUT /a.txt HTTP/1.1\r\n")
+    assert there.requests[0].endswith(b"\r\n\r\ncontent")
+    assert b"Content-Type" not in there.requests[0]
+
+
+def test_cookies_are_kept_from_one_run_to_the_next(serve: Serve, tmp_path: Path) -> None:
+    jar = str(tmp_path / "jar")
+    set_twice = (
+        b"HTTP/1.1 200 OK\r\nSet-Cookie: user=ann; Path=/; HttpOnly\r\nSet-Cookie: old=x; Max-Age=0\r\n"
+        b"Set-Cookie: far=y; Path=/far; Max-Age=60\r\nContent-Length: 0\r\n\r\n"
+    )
+    there = serve(set_twice, OK, OK, OK)
+    assert curl("-s", "-c", jar, there.url)[0] == 0
+    assert "#HttpOnly_127.0.0.1\tFALSE\t/\tFALSE\t0\tuser\tann\n" in Path(jar).read_text()
+    assert curl("-s", "-b", jar, there.url)[0] == 0
+    assert curl("-s", "-b", jar, f"{there.url}far/away")[0] == 0
+    assert curl("-s", "-b", "own=1", there.url)[0] == 0
+    sent = [request.partition(b"Cookie: ")[2].split(b"\r\n")[0] for request in there.requests]
+    assert sent == [b"", b"user=ann", b"user=ann; far=y", b"own=1"]
+
+
+def test_a_jar_that_cannot_be_written_is_a_warning(serve: Serve) -> None:
+    there = serve(OK, OK)
+    assert curl("-s", "-c", "/nosuch/jar", there.url) == (0, "hi\n", "Warning: failed to save cookies in /nosuch/jar\n")
+    code, out, _ = curl("-s", "-c", "-", "-b", "/nosuch/jar", there.url)
+    assert (code, out.startswith("hi\n# Netscape HTTP Cookie File\n")) == (0, True)

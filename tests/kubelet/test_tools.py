@@ -99,6 +99,7 @@ def test_ps_shows_the_container_and_not_the_machine(start: Start) -> None:
             assert code == 0
             commands = [line.split(None, 10)[10] for line in out.splitlines()[1:]]
             assert any("http.server" in command for command in commands)
+            assert "ps aux" in commands
             assert any(command.startswith("sh -c") for command in commands)
             assert not any("sleep" in command for command in commands)
             code, out, _ = await it.exec("web", "ps", container="c1")

@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from typing import IO
 from urllib.parse import SplitResult, urljoin, urlsplit
 
+from meshdojo.kubelet.tools.curl_cookies import Jar
 from meshdojo.kubelet.tools.curl_globs import BadPattern, expand
 from meshdojo.kubelet.tools.curl_options import TRY_HELP, VERSION, Options, UsageError, parse
 
@@ -107,6 +108,9 @@ class Curl:
         self._stdout = stdout
         self._stderr = stderr
         self.last: Transfer | None = None
+        # -b with a name in place of name=value reads that file; either of the two makes curl heed Set-Cookie.
+        file = options.cookie if options.cookie and "=" not in options.cookie else ""
+        self._jar = Jar.read(file) if file or options.cookie_jar else None
 
     def run(self) -> int:
         """All transfers, one after the other: the exit code of the last. With ``-Z`` side by side, each in a thread."""
@@ -121,7 +125,22 @@ class Curl:
         code = 0
         for url in urls:
             code = self._with_retries(url)
+        self._keep_cookies()
         return code
+
+    def _keep_cookies(self) -> None:
+        """Into the file of ``-c``; where it cannot be written curl only warns."""
+        if self._jar is None or not self._options.cookie_jar:
+            return
+        if self._options.cookie_jar == "-":
+            self._stdout.write(self._jar.text().encode())
+            self._stdout.flush()
+            return
+        try:
+            with open(self._options.cookie_jar, "w") as file:
+                file.write(self._jar.text())
+        except OSError:
+            self._say(f"Warning: failed to save cookies in {self._options.cookie_jar}")
 
     def _urls(self) -> list[str]:
         given = self._options.urls
@@ -213,7 +232,7 @@ class Curl:
 
     def _follow(self, transfer: Transfer, output: IO[bytes]) -> None:
         options = self._options
-        transfer.method = options.method or ("HEAD" if options.head else "POST" if options.body is not None else "GET")
+        transfer.method = options.method or _usual_method(options)
         body = options.body
         while True:
             parts = _split(transfer.url, options)
@@ -239,10 +258,14 @@ class Curl:
             self._send(transfer, connection, parts, body)
             reader = _Reader(connection, transfer)
             self._read_head(transfer, reader)
+            if self._jar is not None:
+                for name, value in transfer.headers:
+                    if name.lower() == "set-cookie":
+                        self._jar.take(value, parts.hostname or "", parts.path or "/")
             shown = self._show_head(transfer, output)
             location = transfer.header("location")
             transfer.redirect_url = (
-                urljoin(transfer.url, location) if location and transfer.http_code in _REDIRECTS else ""
+                urljoin(parts.geturl(), location) if location and transfer.http_code in _REDIRECTS else ""
             )
             self._read_body(transfer, reader, output, shown)
         host = parts.hostname
@@ -358,13 +381,13 @@ class Curl:
             "Authorization": options.authorization,
             "User-Agent": options.user_agent,
             "Referer": options.referer,
-            "Cookie": options.cookie,
+            "Cookie": "; ".join(filter(None, (self._cookies(parts), options.cookie if "=" in options.cookie else ""))),
             "Accept": "application/json" if options.json else "*/*",
             "Accept-Encoding": "deflate, gzip" if options.compressed else "",
         }
         if body is not None:
             headers["Content-Length"] = str(len(body))
-            headers["Content-Type"] = "application/json" if options.json else "application/x-www-form-urlencoded"
+            headers["Content-Type"] = options.content_type
         shown = {name.lower(): (name, value) for name, value in headers.items() if value}
         for own in options.headers:
             name, colon, value = own.partition(":")
@@ -377,6 +400,11 @@ class Curl:
         first = [shown.pop("host")] if "host" in shown else []
         lines = [f"{name}: {value}" for name, value in [*first, *shown.values()]]
         return [f"{transfer.method} {path.replace(' ', '%20')} HTTP/1.1", *lines]
+
+    def _cookies(self, parts: SplitResult) -> str:
+        if self._jar is None:
+            return ""
+        return self._jar.header(parts.hostname or "", parts.path or "/", parts.scheme == "https")
 
     # The response
 
@@ -594,6 +622,14 @@ def _variables(transfer: Transfer) -> dict[str, str]:
     }
 
 
+def _usual_method(options: Options) -> str:
+    if options.head:
+        return "HEAD"
+    if options.upload is not None:
+        return "PUT"
+    return "POST" if options.body is not None else "GET"
+
+
 def _split(url: str, options: Options) -> SplitResult:
     """The parts of a URL. Without a scheme it is http. Raises `CurlError`."""
     full = url if "://" in url else f"http://{url}"
@@ -606,6 +642,8 @@ def _split(url: str, options: Options) -> SplitResult:
         raise CurlError(1, f'Protocol "{parts.scheme}" not supported')
     if not parts.hostname:
         raise CurlError(3, "URL rejected: No host part in the URL")
+    if options.upload_name and (parts.path or "/").endswith("/"):
+        parts = parts._replace(path=(parts.path or "/") + options.upload_name)
     if any(character.isspace() for character in url):
         raise CurlError(3, "URL rejected: Malformed input to a URL function")
     if parts.username and not options.user:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import mimetypes
 import os
+import secrets
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,6 +49,11 @@ class Options:
     user_agent: str = f"curl/{VERSION}"
     referer: str = ""
     cookie: str = ""
+    cookie_jar: str = ""
+    form: list[bytes] = field(default_factory=list)
+    boundary: str = field(default_factory=lambda: f"------------------------{secrets.token_hex(11)}")
+    upload: bytes | None = None
+    upload_name: str = ""
     user: str = ""
     ca_certificate: str = ""
     certificate: str = ""
@@ -64,7 +71,21 @@ class Options:
     @property
     def body(self) -> bytes | None:
         """The request's body, None without one."""
+        if self.upload is not None:
+            return self.upload
+        if self.form:
+            mark = f"--{self.boundary}".encode()
+            return b"".join(mark + b"\r\n" + part + b"\r\n" for part in self.form) + mark + b"--\r\n"
         return b"&".join(self.data) if self.data and not self.get else None
+
+    @property
+    def content_type(self) -> str:
+        """What the body is, '' where curl does not say it."""
+        if self.upload is not None:
+            return ""
+        if self.form:
+            return f"multipart/form-data; boundary={self.boundary}"
+        return "application/json" if self.json else "application/x-www-form-urlencoded"
 
     @property
     def authorization(self) -> str:
@@ -81,7 +102,7 @@ _FLAGS = {
 }  # fmt: skip
 _TEXTS = {
     "request": "method", "output": "output", "dump-header": "dump_header", "write-out": "write_out",
-    "user-agent": "user_agent", "referer": "referer", "cookie": "cookie", "user": "user",
+    "user-agent": "user_agent", "referer": "referer", "cookie": "cookie", "cookie-jar": "cookie_jar", "user": "user",
     "cacert": "ca_certificate", "cert": "certificate", "key": "key",
 }  # fmt: skip
 _NUMBERS = {
@@ -100,7 +121,7 @@ _SHORT = {
     "f": "fail", "G": "get", "V": "version", "h": "help", "O": "remote-name", "X": "request", "o": "output",
     "D": "dump-header", "w": "write-out", "A": "user-agent", "e": "referer", "b": "cookie", "u": "user",
     "E": "cert", "m": "max-time", "H": "header", "d": "data", "4": "ipv4", "N": "no-buffer", "#": "progress-bar",
-    "g": "globoff", "0": "http1.0", "Z": "parallel",
+    "g": "globoff", "0": "http1.0", "Z": "parallel", "c": "cookie-jar", "F": "form", "T": "upload-file",
 }  # fmt: skip
 
 
@@ -159,7 +180,12 @@ def _known(name: str) -> bool:
 
 
 def _takes_value(name: str) -> bool:
-    return name in _TEXTS or name in _NUMBERS or name in _DATA or name in ("header", "resolve", "url")
+    return (
+        name in _TEXTS
+        or name in _NUMBERS
+        or name in _DATA
+        or name in ("header", "resolve", "url", "form", "upload-file")
+    )
 
 
 def _flag(options: Options, name: str, value: bool) -> None:
@@ -176,6 +202,10 @@ def _value(options: Options, word: str, name: str, value: str) -> None:
         options.headers += _from_file(value).splitlines() if value.startswith("@") else [value]
     elif name == "url":
         options.urls.append(value)
+    elif name == "form":
+        options.form.append(_part(word, value))
+    elif name == "upload-file":
+        options.upload, options.upload_name = _read(value), "" if value == "-" else Path(value).name
     elif name == "resolve":
         _resolve(options, word, value)
     else:
@@ -224,3 +254,21 @@ def _data(name: str, value: str) -> bytes:
         return value.encode()
     content = _read(value[1:])
     return content if name in ("data-binary", "json") else content.replace(b"\r", b"").replace(b"\n", b"")
+
+
+def _part(word: str, value: str) -> bytes:
+    """One field of a form: ``name=text``, ``name=@file`` (an upload), ``name=<file`` (its text); ``;type=`` and
+    ``;filename=`` after it.
+    """
+    name, equals, text = value.partition("=")
+    if not equals:
+        raise UsageError(f"option {word}: is badly used here")
+    text, *attributes = text.split(";") if text[:1] in ("@", "<") or ";type=" in text else [text]
+    extras = dict(attribute.strip().partition("=")[::2] for attribute in attributes)
+    shown, kind = "", extras.get("type", "")
+    if text.startswith("@"):
+        shown = f'; filename="{extras.get("filename", Path(text[1:]).name)}"'
+        kind = kind or mimetypes.guess_type(text[1:])[0] or "application/octet-stream"
+    content = _read(text[1:]) if text[:1] in ("@", "<") else text.encode()
+    head = f'Content-Disposition: form-data; name="{name}"{shown}\r\n' + (f"Content-Type: {kind}\r\n" if kind else "")
+    return head.encode() + b"\r\n" + content

@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+_RUNNER, _TOOLS = "meshdojo.kubelet.runner", "meshdojo.kubelet.tools."
 # In the environment of every process of a container, and of no other (the zygote sees to it for those it forks).
 _MARK = "MESHDOJO_ROOT"
 
@@ -46,7 +47,7 @@ def _process(pid: int) -> Process:
     folder = Path(f"/proc/{pid}")
     name, _, rest = (folder / "stat").read_text().partition("(")[2].rpartition(") ")
     fields = rest.split()
-    words = (folder / "cmdline").read_bytes().rstrip(b"\0").replace(b"\0", b" ").decode(errors="replace")
+    words = _typed((folder / "cmdline").read_bytes().rstrip(b"\0").decode(errors="replace").split("\0"))
     ticks, page = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
     boot = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
     return Process(
@@ -56,8 +57,17 @@ def _process(pid: int) -> Process:
         virtual=int(fields[20]) // 1024,
         resident=int(fields[21]) * page // 1024,
         state=fields[0],
-        command=words or f"[{name}]",
+        command=" ".join(words) or f"[{name}]",
     )
+
+
+def _typed(words: list[str]) -> list[str]:
+    """What was typed: one of our tools is a Python program, which a reader of the list need not know."""
+    if _RUNNER in words:
+        rest = words[words.index(_RUNNER) + 1 :]
+        if len(rest) > 1 and rest[0] == "-m" and rest[1].startswith(_TOOLS):
+            return [rest[1].removeprefix(_TOOLS), *rest[2:]]
+    return words
 
 
 def main(argv: list[str]) -> int:
