@@ -21,6 +21,7 @@ from meshdojo.kubernetes.http.paths import ResourcePath
 from meshdojo.kubernetes.http.queries import flag
 from meshdojo.kubernetes.http.resources import ResourceHandler
 from meshdojo.kubernetes.http.responses import failure, for_people, not_found, pretty
+from meshdojo.kubernetes.http.views import Views
 from meshdojo.kubernetes.node import Node
 from meshdojo.kubernetes.requests import ANONYMOUS, User
 
@@ -44,6 +45,7 @@ class App:
         self._documents = Documents(api.catalogue, api.signer)
         self._resources = ResourceHandler(api)
         self._metrics = Metrics(api, node)
+        self._views = Views(api, self._documents.served)
         self._streaming: Starlette | None = None
         self._proxy: Proxy | None = None
 
@@ -90,6 +92,9 @@ class App:
     async def _handle(self, scope: Scope, receive: Receive, path: ResourcePath, user: User, verb: str) -> ASGIApp:
         if path.group == metrics.GROUP:
             return await self._metrics.answer(Request(scope, receive), path, verb)
+        viewed = self._views.of(path)
+        if viewed is not None:
+            return self._views.answer(Request(scope, receive), path, verb, viewed)
         if path.version not in self._api.catalogue.groups().get(path.group, []):
             if not path.group:
                 raise errors.unknown_resource()

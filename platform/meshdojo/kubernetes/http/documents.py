@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from meshdojo.cluster.client import Object
-from meshdojo.kubernetes import discovery, errors, metrics
+from meshdojo.kubernetes import discovery, errors, metrics, views
 from meshdojo.kubernetes.auth.tokens import ISSUER, TokenSigner
 from meshdojo.kubernetes.http.negotiation import JSON, parse_accept
 from meshdojo.kubernetes.http.responses import answer, not_found
@@ -27,7 +27,7 @@ class Documents:
 
     def __init__(self, catalogue: Catalogue, signer: TokenSigner) -> None:
         self._catalogue = catalogue
-        self._served = discovery.Aggregated(catalogue, Catalogue(metrics.RESOURCES))
+        self.served = discovery.Aggregated(catalogue, Catalogue(metrics.RESOURCES), Catalogue(views.RESOURCES))
         self._signer = signer
         self._openapi: openapi.Documents | None = None
         self._fixed: dict[str, Callable[[Request], Response]] = {
@@ -52,11 +52,11 @@ class Documents:
             return self._fixed[path](request)
         match path.strip("/").split("/"):
             case ["api", version]:
-                return _or_not_found(discovery.resource_list(self._served, "", version))
+                return _or_not_found(discovery.resource_list(self.served, "", version))
             case ["apis", group]:
-                return _or_not_found(discovery.group(self._served, group))
+                return _or_not_found(discovery.group(self.served, group))
             case ["apis", group, version]:
-                return _or_not_found(discovery.resource_list(self._served, group, version))
+                return _or_not_found(discovery.resource_list(self.served, group, version))
             case ["openapi", "v3", "api", version]:
                 return self._openapi_v3("", version)
             case ["openapi", "v3", "apis", group, version]:
@@ -73,13 +73,13 @@ class Documents:
 
     def _core(self, request: Request) -> Response:
         if _wants_aggregated(request):
-            return answer(discovery.aggregated_core(self._served), media_type=discovery.AGGREGATED)
+            return answer(discovery.aggregated_core(self.served), media_type=discovery.AGGREGATED)
         return answer(discovery.core_versions(request.headers.get("host", "")))
 
     def _groups(self, request: Request) -> Response:
         if _wants_aggregated(request):
-            return answer(discovery.aggregated_groups(self._served), media_type=discovery.AGGREGATED)
-        return answer(discovery.group_list(self._served))
+            return answer(discovery.aggregated_groups(self.served), media_type=discovery.AGGREGATED)
+        return answer(discovery.group_list(self.served))
 
     def _open_api(self) -> openapi.Documents:
         if self._openapi is None:
@@ -98,7 +98,7 @@ class Documents:
         return not_found() if body is None else Response(body, media_type=JSON)
 
     def _paths(self) -> list[str]:
-        groups = [f"/apis/{group}" for group in self._served.groups() if group]
+        groups = [f"/apis/{group}" for group in self.served.groups() if group]
         return sorted([*self._fixed, *HEALTH, "/api/v1", *groups])
 
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from meshdojo.cluster.client import Object
 from meshdojo.kubernetes.resources import Resource
-from meshdojo.kubernetes.tables import metrics, networking, objects, workloads
+from meshdojo.kubernetes.tables import metrics, networking, objects, views, workloads
 from meshdojo.kubernetes.tables.columns import Printer
 from meshdojo.kubernetes.tables.custom import custom_printer
 from meshdojo.kubernetes.tables.pods import PODS
@@ -64,6 +64,8 @@ _PRINTERS: dict[tuple[str, str], Printer] = {
     ("coordination.k8s.io", "leases"): objects.LEASES,
     ("discovery.k8s.io", "endpointslices"): networking.ENDPOINT_SLICES,
     ("events.k8s.io", "events"): objects.EVENTS,
+    ("", "componentstatuses"): views.COMPONENTS,
+    ("apiregistration.k8s.io", "apiservices"): views.API_SERVICES,
     ("metrics.k8s.io", "nodes"): metrics.NODES,
     ("metrics.k8s.io", "pods"): metrics.PODS,
 }
