@@ -41,6 +41,7 @@ def meshdojo(*arguments: str, home: Path, **environment: str) -> subprocess.Comp
         (["check", "canary", "nosuch"], 2, "there are: dark, canary"),
         (["check", "canary", "--watch", "--json"], 2, "cannot go together with --json"),
         (["status"], 1, "embedded: down"),
+        (["status", "--name", "two"], 1, "start it with 'meshdojo up --detach --name two'"),
         (["status", "--backend", "moon"], 2, "there are: embedded, kind"),
         (["status", "--name", "Big Lab"], 2, "allowed are small letters"),
         (["image", "add", "a/b", "--", "nosuch"], 2, "'nosuch' is not a program"),

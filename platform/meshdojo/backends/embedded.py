@@ -52,7 +52,8 @@ class EmbeddedBackend(Backend):
     async def status(self) -> Status:
         process = lifecycle.running(self.instance)
         if process is None:
-            return Status(running=False, ready=False, detail="not running; start it with 'meshdojo up --detach'")
+            name = "" if self.instance.name == "default" else f" --name {self.instance.name}"
+            return Status(running=False, ready=False, detail=f"not running; start it with 'meshdojo up --detach{name}'")
         try:
             async with HTTPClient.from_kubeconfig(self.kubeconfig) as client:
                 version = await client.version()
