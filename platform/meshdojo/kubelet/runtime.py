@@ -11,7 +11,7 @@ from pathlib import Path
 from meshdojo.cluster.client import Client, Object
 from meshdojo.cluster.errors import StatusError
 from meshdojo.cluster.informer import Informer
-from meshdojo.kubelet import commands
+from meshdojo.kubelet import commands, mounts
 from meshdojo.kubelet.addresses import Addresses
 from meshdojo.kubelet.env import PATH
 from meshdojo.kubelet.images import Image, ImageTable
@@ -85,16 +85,7 @@ def command_line(argv: list[str], image: Image, environment: Mapping[str, str], 
     if is_python(name):
         return argv
     _require_program(name, environment, cwd)
-    return [name, *(_mounted(word, environment) for word in argv[1:])]
-
-
-def _mounted(word: str, environment: Mapping[str, str]) -> str:
-    """A path below a mountPath as a program of the host finds it, which the runner does not help."""
-    root = environment.get("MESHDOJO_ROOT", "")
-    for mount in environment.get("MESHDOJO_MOUNTS", "").split(":"):
-        if mount and (word == mount or word.startswith(mount + "/")):
-            return root + word
-    return word
+    return [name, *mounts.arguments(name, argv[1:], environment)]
 
 
 def _require_program(name: str, environment: Mapping[str, str], cwd: str) -> None:
