@@ -108,6 +108,24 @@ def test_it_takes_the_place_of_one_that_is_killed_and_has_a_standby_itself(tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
+def test_who_waits_for_a_zygote_is_not_put_off_by_one_that_dies_at_once(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with node(tmp_path) as it:
+            await it.standby()
+            await it.killed()
+            asking = asyncio.create_task(it.zygote.spawn(ProcessSpec(("true",), ENVIRONMENT, "/"), 0, 1, 2))
+            await asyncio.sleep(0)
+            it.zygote._up.set()  # one comes, and is gone before anybody has heard of it
+            it.zygote._up.clear()
+            for _ in range(5):
+                await asyncio.sleep(0)
+            assert not asking.done()
+            await it.zygote.start()
+            assert await (await asking).wait() == 0
+
+    asyncio.run(scenario())
+
+
 def test_a_main_process_that_was_asked_for_when_it_died_is_started_by_its_standby(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with node(tmp_path) as it:
