@@ -90,6 +90,12 @@ async def node(directory: Path, later: tuple[str, ...] = ()) -> AsyncIterator[No
         it.lifeline.close()
 
 
+async def turns() -> None:
+    """Let all that can go on do so."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
 def test_it_takes_the_place_of_one_that_is_killed_and_has_a_standby_itself(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with node(tmp_path) as it:
@@ -114,11 +120,10 @@ def test_who_waits_for_a_zygote_is_not_put_off_by_one_that_dies_at_once(tmp_path
             await it.standby()
             await it.killed()
             asking = asyncio.create_task(it.zygote.spawn(ProcessSpec(("true",), ENVIRONMENT, "/"), 0, 1, 2))
-            await asyncio.sleep(0)
+            await turns()
             it.zygote._up.set()  # one comes, and is gone before anybody has heard of it
             it.zygote._up.clear()
-            for _ in range(5):
-                await asyncio.sleep(0)
+            await turns()
             assert not asking.done()
             await it.zygote.start()
             assert await (await asking).wait() == 0
