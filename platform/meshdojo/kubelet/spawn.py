@@ -410,9 +410,7 @@ class Zygote:
         return await self._ask(spec, descriptors, ends)
 
     async def _ask(self, spec: ProcessSpec, descriptors: tuple[int, int, int], ends: Ends) -> Spawned:
-        if not self._stopped:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._up.wait(), REPLACEMENT_SECONDS)
+        await self._back()
         self._numbers += 1
         number = self._numbers
         started: asyncio.Future[Spawned] = asyncio.get_running_loop().create_future()
@@ -436,6 +434,14 @@ class Zygote:
         # The caller may close its descriptors before the message has left.
         self.request(message, [os.dup(descriptor) for descriptor in (*descriptors, *ends.descriptors)])
         return await started
+
+    async def _back(self) -> None:
+        """Wait a while for a zygote that is being replaced; return in the moment in which one is there."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(REPLACEMENT_SECONDS):
+                # One that has come may have died before the news of it has reached us.
+                while not self._stopped and not self._up.is_set():
+                    await self._up.wait()
 
     def request(self, message: dict[str, Any], descriptors: list[int] | None = None) -> None:
         """Queue a message; its `descriptors` are closed when it has left. Raises `SpawnError` without a zygote."""
