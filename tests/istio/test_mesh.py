@@ -242,11 +242,12 @@ async def test_unknown_hosts_pass_or_are_blocked(fleet: Fleet) -> None:
 async def test_a_refusal_is_kept_with_its_reason(fleet: Fleet) -> None:
     fleet.apply(routes("[{match: [{uri: {regex: '('}}], route: [{destination: {host: web, subset: v1}}]}]"))
 
-    def refused() -> set[str]:
-        return {one.proxy.id for one in fleet.refusals if one.resources[0].name == "8080"}
+    def refused() -> set[tuple[str, str]]:
+        return {(one.proxy.id, one.resources[0].name) for one in fleet.refusals}
 
-    # Each proxy refuses one port's routes after another; 8080 is the last.
-    everybody = {stream.proxy.id for stream in fleet.server.streams.values()}
+    # Each proxy refuses one port's routes after another, in an order of its own.
+    ports = ("80", "8080", "web.fleet.svc.cluster.local:9000")
+    everybody = {(stream.proxy.id, port) for stream in fleet.server.streams.values() for port in ports}
     await asyncio.wait_for(fleet.server.synced(lambda server: refused() == everybody and server.is_synced()), 60)
     refusal = next(one for one in fleet.refusals if one.resources[0].name == "8080")
     assert "missing )" in refusal.reason
