@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from meshdojo.kubelet.usage import UsageMeter, age, all_of, cpu_seconds, memory_bytes
+from meshdojo.kubelet.limits import proportional
+from meshdojo.kubelet.usage import UsageMeter, age, all_of, cpu_seconds
 
 # Uses so much CPU time, says so, and waits.
 BUSY = """
@@ -43,12 +44,12 @@ def busy() -> Iterator[int]:
 def test_processes_and_their_descendants_are_measured(busy: int) -> None:
     assert busy in all_of([os.getpid()])
     assert 0.2 < cpu_seconds([busy]) < 60
-    assert memory_bytes([busy]) > 2**20
+    assert proportional([busy]) > 2**20
     assert age(busy) > 0
 
 
 def test_what_is_gone_uses_nothing() -> None:
-    assert (cpu_seconds([NEVER]), memory_bytes([NEVER]), age(NEVER)) == (0, 0, 0)
+    assert (cpu_seconds([NEVER]), proportional([NEVER]), age(NEVER)) == (0, 0, 0)
 
 
 def test_containers_are_told_apart_and_one_that_does_not_run_is_left_out(busy: int) -> None:
@@ -61,7 +62,7 @@ def test_containers_are_told_apart_and_one_that_does_not_run_is_left_out(busy: i
     used = found.pods["one", "web"]["c"]
     assert list(found.pods["one", "web"]) == ["c"]
     assert used.cores == pytest.approx(cpu_seconds([busy]) / used.window, rel=0.2)
-    assert used.memory == pytest.approx(memory_bytes([busy]), rel=0.2)
+    assert used.memory == pytest.approx(proportional([busy]), rel=0.2)
     assert found.total.memory == pytest.approx(used.memory, rel=0.2)
 
 

@@ -72,20 +72,30 @@ def descendants(pid: int) -> list[int]:
 
 def resident(pids: Iterable[int]) -> int:
     """Resident bytes of the processes, shared ones included: quick, and never too small."""
-    return sum(int(_read(f"/proc/{pid}/statm", "0 0").split()[1]) for pid in pids) * _PAGE
+    return sum(int(read(f"/proc/{pid}/statm", "0 0").split()[1]) for pid in pids) * _PAGE
 
 
 def private(pids: Iterable[int]) -> int:
     """Bytes that belong to these processes alone."""
+    return _mapped(pids, "Private_Dirty:", "Swap:")
+
+
+def proportional(pids: Iterable[int]) -> int:
+    """Bytes of the processes; of what several share each has its part."""
+    return _mapped(pids, "Pss:")
+
+
+def _mapped(pids: Iterable[int], *fields: str) -> int:
     total = 0
     for pid in pids:
-        for line in _read(f"/proc/{pid}/smaps_rollup", "").splitlines():
-            if line.startswith(("Private_Dirty:", "Swap:")):
+        for line in read(f"/proc/{pid}/smaps_rollup", "").splitlines():
+            if line.startswith(fields):
                 total += int(line.split()[1]) * 1024
     return total
 
 
-def _read(path: str, otherwise: str) -> str:
+def read(path: str, otherwise: str) -> str:
+    """What a file in /proc says, or this where its process has ended."""
     try:
         return Path(path).read_text()
     except OSError:  # it has ended

@@ -12,10 +12,9 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from typing import Protocol
 
-from meshdojo.kubelet.limits import descendants
+from meshdojo.kubelet.limits import descendants, proportional, read
 from meshdojo.kubernetes.node import NodeUsage, Usage
 
 RESOLUTION_SECONDS = 15.0
@@ -91,7 +90,7 @@ class UsageMeter:
         # Without a sample: since the process began.
         began, before = samples[0] if samples else (now - age(first[0]), 0.0)
         window = max(now - began, 1 / _TICKS)
-        return Usage(max(0.0, used - before) / window, memory_bytes(processes), window)
+        return Usage(max(0.0, used - before) / window, proportional(processes), window)
 
 
 def all_of(first: Iterable[int]) -> set[int]:
@@ -110,23 +109,5 @@ def age(pid: int) -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[_START]) / _TICKS if fields else 0.0
 
 
-def memory_bytes(pids: Iterable[int]) -> int:
-    """The proportional set sizes of the processes, in all."""
-    total = 0
-    for pid in pids:
-        for line in _lines(f"/proc/{pid}/smaps_rollup"):
-            if line.startswith("Pss:"):
-                total += int(line.split()[1]) * 1024
-    return total
-
-
 def _stat(pid: int) -> list[str]:
-    lines = _lines(f"/proc/{pid}/stat")
-    return lines[0].rpartition(") ")[2].split() if lines else []
-
-
-def _lines(path: str) -> list[str]:
-    try:
-        return Path(path).read_text().splitlines()
-    except OSError:  # it has ended
-        return []
+    return read(f"/proc/{pid}/stat", "").rpartition(") ")[2].split()

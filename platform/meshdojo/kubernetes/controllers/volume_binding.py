@@ -62,7 +62,7 @@ class VolumeBinder(Controller):
             yield from self._unbound()
 
     def _unbound(self) -> list[Key]:
-        return [key_of(claim) for claim in self.informers.of(claims.CLAIMS).items() if not claims.is_bound(claim)]
+        return [key_of(claim) for claim in self.claims.items() if not claims.is_bound(claim)]
 
     async def _sync_volume(self, volume: Object) -> None:
         reference = volume["spec"].get("claimRef") or {}

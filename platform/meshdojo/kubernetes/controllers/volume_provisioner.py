@@ -45,7 +45,7 @@ class VolumeProvisioner(Controller):
             await self._reclaim(volume)
 
     def _waiting(self) -> Iterable[Key]:
-        return [key_of(claim) for claim in self.informers.of(claims.CLAIMS).items() if _is_asked(claim)]
+        return [key_of(claim) for claim in self.claims.items() if _is_asked(claim)]
 
     async def _provision(self, claim: Object) -> None:
         storage_class = self.classes.get("", claims.class_of(claim))
